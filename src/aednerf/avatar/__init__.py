@@ -1,0 +1,1 @@
+"""The bundle on disk and the Avatar that users hold."""

@@ -1,0 +1,205 @@
+"""The avatar that users hold: a person who can be made to speak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aednerf.avatar.bundle import Bundle, load_bundle
+from aednerf.avatar.camera import CameraPath, View
+from aednerf.avatar.delivery import Delivery, ExpressionSpec, fitted_residual, parse_emotion, parse_expression
+from aednerf.avatar.restore import pick_device, restore_person, restore_voice
+from aednerf.avatar.scene import Scene
+from aednerf.avatar.sound import Samples, Sound, SoundSource, shifted
+from aednerf.avatar.speech import Listener, Speech
+from aednerf.core.errors import InputError
+from aednerf.core.records import Camera, Emotion, Frame, Motion
+from aednerf.core.units import FPS
+from aednerf.emotion.space import EmotionTrack
+from aednerf.motion.files import load_motion
+
+
+class Person(Protocol):
+    """What draws the person: `render.model.AvatarModel`, or a stand-in with its surface."""
+
+    config: Any
+
+    def render(
+        self, rotation: NDArray[np.float32], translation: NDArray[np.float32], expression: NDArray[np.float32],
+        residual: NDArray[np.float32], camera: Camera, *, view: NDArray[np.float32] | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Return [H, W, 4] premultiplied RGBA in [0, 1] of head over torso."""
+        ...
+
+
+class Voice(Protocol):
+    """What turns sound into motion: `motion.generate.MotionGenerator`, or a stand-in with its surface."""
+
+    def generate(
+        self, chunks: Iterable[Samples], emotion: EmotionTrack, *, blink: bool = True, seed: int = 0
+    ) -> Iterator[Motion]:
+        """Yield the motion piece by piece, while the sound is read."""
+        ...
+
+
+class Avatar:
+    """A person learned from a recording.
+
+    Args:
+        bundle: The avatar's data.
+        model: What draws the person.
+        voice: What turns sound into the person's motion; None where the avatar only renders given motion.
+        path: Where the bundle lies; None where it was never saved.
+    """
+
+    def __init__(self, bundle: Bundle, model: Person, voice: Voice | None, path: Path | None = None) -> None:
+        self.bundle = bundle
+        self.model = model
+        self.voice = voice
+        self.path = path
+
+    @staticmethod
+    def load(path: str | Path, device: str = "auto") -> Avatar:
+        """Load an avatar from its bundle; nothing in it is executed.
+
+        Args:
+            path: The bundle's folder or `.aednerf` file.
+            device: `auto`, `cpu` or `cuda`.
+        Raises:
+            InputError: the bundle is missing, damaged or of an unknown schema, or there is no such device.
+        """
+        target = pick_device(device)
+        bundle = load_bundle(path)
+        return Avatar(bundle, restore_person(bundle, target, path), restore_voice(bundle, path), Path(path))
+
+    @property
+    def camera(self) -> Camera:
+        """The recording's camera."""
+        return self.bundle.camera
+
+    @property
+    def n_residual(self) -> int:
+        """How many numbers the person's residual code has."""
+        return int(self.model.config.n_residual)
+
+    def speak(
+        self, audio: SoundSource, emotion: str | Emotion | EmotionTrack | None = None, intensity: float = 1.0,
+        emotion_track: str | Path | EmotionTrack | None = None, camera: str | Path | View | CameraPath = "front",
+        background: str | Path | NDArray[np.uint8] = "plate", expression: ExpressionSpec | None = None,
+        mouth_gain: float = 1.0, audio_offset_s: float = 0.0, blink: bool = True, seed: int = 0,
+        size: int | None = None,
+    ) -> Speech:  # fmt: skip
+        """Make the avatar say something; nothing is rendered before the frames are asked for.
+
+        Args:
+            audio: The path of any file with sound, samples [n] (16 kHz mono float32 in [-1, 1]), or an iterable of
+                such.
+            emotion: A label (`happy`), a mixture (`happy:0.6,sad:0.4`), an Emotion or a track; None is neutral.
+            intensity: Of the emotion, in [0, 1].
+            emotion_track: A track or its JSON file, instead of `emotion`.
+            camera: `front`, `orbit`, `yaw=20,pitch=-5[,roll=,zoom=]` (degrees; yaw > 0 towards the person's left), or
+                the JSON file of a camera path. The head is seen from there; the torso stays as the recording saw it.
+            background: `plate`, a picture file, a video file (looped), `#rrggbb`, or `transparent`.
+            expression: ARKit coefficients to add: names and values, their JSON file, a Motion or a motion file.
+            mouth_gain: Factor on the lower face, in [0, 4].
+            audio_offset_s: Seconds by which the lips move earlier than the sound would have them.
+            blink: Whether the avatar blinks by itself.
+            seed: Of the idle motion; the same seed gives the same video.
+            size: Width of the output in pixels, even; None is the recording's.
+        Returns:
+            The speech, to be saved, or iterated by `.frames()`.
+        Raises:
+            InputError: an argument is not valid, or the avatar has no voice.
+        """
+        if self.voice is None:
+            raise InputError("This avatar has no motion network: it renders motion files, but cannot speak.")
+        track = parse_emotion(emotion, intensity, emotion_track)
+        delivery = Delivery(track, parse_expression(expression), mouth_gain, audio_offset_s, blink, seed)
+        scene = Scene.of(self.bundle, camera, background, size)
+        sound = Sound(audio)
+        return Speech(
+            perform=lambda listener: self._perform(sound, delivery, listener), draw=self._drawer(scene), scene=scene,
+            n_frames=sound.n_frames, has_sound=True,
+        )  # fmt: skip
+
+    def render(
+        self, motion: Motion | str | Path, camera: str | Path | View | CameraPath = "front",
+        background: str | Path | NDArray[np.uint8] = "plate", size: int | None = None,
+    ) -> Speech:  # fmt: skip
+        """Show explicit expressions and poses, without sound.
+
+        Args:
+            motion: A Motion, or the path of a motion file (`.npz`, `.csv`).
+            camera: As for `speak`.
+            background: As for `speak`.
+            size: As for `speak`.
+        Raises:
+            InputError: an argument is not valid, or the motion does not fit the avatar.
+        """
+        explicit = self._explicit(motion)
+        scene = Scene.of(self.bundle, camera, background, size)
+        return Speech(lambda _: iter([explicit]), self._drawer(scene), scene, n_frames=len(explicit), has_sound=False)
+
+    def stream(self, audio: SoundSource, **options: Any) -> Iterator[Frame]:
+        """Yield the frames of a speech while its sound arrives, each as soon as it can be drawn.
+
+        Args:
+            audio: As for `speak`; an iterable may be without end, such as a microphone.
+            **options: All further arguments of `speak`.
+        """
+        return self.speak(audio, **options).frames()
+
+    def _explicit(self, motion: Motion | str | Path) -> Motion:
+        """Return a motion of this avatar's residual size, read from a file where it is a path."""
+        if not isinstance(motion, Motion):
+            motion = load_motion(motion)
+        if not len(motion):
+            raise InputError("The motion has no frames: there is nothing to render.")
+        if round(motion.fps, 3) != FPS:
+            raise InputError(f"The motion has {motion.fps:g} frames per second, expected {FPS}. Resample it.")
+        return fitted_residual(motion, self.n_residual)
+
+    def _perform(self, sound: Sound, delivery: Delivery, listener: Listener) -> Iterator[Motion]:
+        """Yield the motion of a speech, piece by piece."""
+        assert self.voice is not None
+
+        def heard() -> Iterator[Samples]:
+            for chunk in sound.chunks():
+                listener(chunk)
+                yield chunk
+
+        chunks = shifted(heard(), delivery.audio_offset_s)
+        first = 0
+        for motion in self.voice.generate(chunks, delivery.emotion, blink=delivery.blink, seed=delivery.seed):
+            yield delivery.applied(motion, first)
+            first += len(motion)
+
+    def _drawer(self, scene: Scene) -> Callable[[Iterator[Motion]], Iterator[Frame]]:
+        return lambda motions: self._draw(motions, scene)
+
+    def _draw(self, motions: Iterator[Motion], scene: Scene) -> Iterator[Frame]:
+        backgrounds = scene.background.pictures()
+        n_done = 0
+        for motion in motions:
+            for row in range(len(motion)):
+                time_s = n_done / FPS
+                yield Frame(scene.picture(time_s, next(backgrounds), self._pose(motion, row)), time_s)
+                n_done += 1
+
+    def _pose(self, motion: Motion, row: int) -> Callable[[Camera, NDArray[np.float32] | None], Tensor]:
+        """Return what draws the person as in one row of a motion."""
+
+        def draw(camera: Camera, view: NDArray[np.float32] | None) -> Tensor:
+            with torch.inference_mode():
+                return self.model.render(
+                    motion.rotation[row], motion.translation[row], motion.expression[row], motion.residual[row], camera,
+                    view=view,
+                )  # fmt: skip
+
+        return draw

@@ -1,0 +1,1 @@
+"""The prepared recording on disk."""

@@ -1,0 +1,78 @@
+"""What the steps of one preparation share: the clips, where their frames stand, and the unfinished folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aednerf.capture.capture import FRAMES_NAME
+from aednerf.capture.clip import Clip
+from aednerf.capture.survey import ClipSurvey
+from aednerf.capture.tracking import read_arrays
+from aednerf.core.files import atomic_path
+from aednerf.core.progress import Progress
+from aednerf.media.video import decode_frames
+
+WORK = "work"
+"""The folder, inside an unfinished capture, of what only later steps need."""
+
+_MOST_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """One preparation: what goes in, and the unfinished folder that it goes into."""
+
+    folder: Path
+    clips: Sequence[Clip]
+    names: Sequence[str]
+    """One name for each clip."""
+
+    surveys: Sequence[ClipSurvey]
+    size: int
+    """Edge of the frames in pixels."""
+
+    max_seconds: float | None
+    progress: Progress
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """The frames `[first, end)` of each clip."""
+        ends = np.cumsum([survey.n_frames for survey in self.surveys]).tolist()
+        return list(zip([0, *ends[:-1]], ends, strict=True))
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames all clips have together."""
+        return self.ranges[-1][1]
+
+    def frames(self, clip_index: int) -> Callable[[], Iterator[NDArray[np.uint8]]]:
+        """Return a callable that reads the clip's frames from the start, as they are stored."""
+        first, end = self.ranges[clip_index]
+        return lambda: decode_frames(self.folder / FRAMES_NAME, first, end)
+
+    def kept(self) -> NDArray[np.bool_]:
+        """Return [T] whether each frame belongs to a shot that is kept."""
+        return np.concatenate([survey.shots.kept(survey.n_frames) for survey in self.surveys])
+
+    def save(self, name: str, **arrays: Any) -> None:
+        """Keep arrays for the later steps, atomically."""
+        with atomic_path(self.folder / WORK / f"{name}.npz") as temporary:
+            np.savez(temporary, **arrays)
+
+    def load(self, name: str, *arrays: str) -> tuple[NDArray[Any], ...]:
+        """Read arrays that an earlier step kept."""
+        found = read_arrays(self.folder / WORK / f"{name}.npz", arrays)
+        return tuple(found[array] for array in arrays)
+
+
+def thread_count() -> int:
+    """Return how many threads detectors run in: one for each core that this process may use, four at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_THREADS)

@@ -1,0 +1,116 @@
+"""The steps that write pictures and sound: frames, backdrop, mattes, part labels, audio."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from itertools import islice, tee
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aednerf import assets
+from aednerf.capture.capture import FRAMES_NAME, MATTE_NAME, PARTS_NAME
+from aednerf.capture.job import Job, thread_count
+from aednerf.capture.manifest import Crop
+from aednerf.capture.ordered import ordered_map
+from aednerf.capture.tracking_steps import cameras
+from aednerf.core.errors import InputError
+from aednerf.core.units import FPS, SAMPLES_PER_FRAME
+from aednerf.face.matte import Gray, PersonSegmenter, refine_mattes
+from aednerf.face.model import FaceModel
+from aednerf.face.parts import PartGuides, guide_parts, split_parts
+from aednerf.face.plate import Plate, estimate_plate
+from aednerf.face.pose import Poses
+from aednerf.media.audio import load_audio, write_wav
+from aednerf.media.image import resize, write_image
+from aednerf.media.video import LosslessGrayWriter, VideoWriter, read_video
+
+SILENCE = 1e-4
+"""A sound whose largest sample is below this is no sound."""
+
+_CRF = 12
+_KEYFRAME_S = 1.0
+_PLATE_FRAMES = 100
+
+
+def write_frames(job: Job) -> None:
+    """Write frames.mp4: every clip's pictures in sequence, each cropped to its square and resized."""
+    done = 0
+    with VideoWriter(job.folder / FRAMES_NAME, job.size, job.size, crf=_CRF, keyframe_s=_KEYFRAME_S) as writer:
+        for clip, survey in zip(job.clips, job.surveys, strict=True):
+            images = islice(read_video(clip.path, max_s=job.max_seconds), survey.n_frames)
+            for number, image in enumerate(images, start=1):
+                writer.write(resize(cropped(image, survey.crop), job.size, job.size))
+                job.progress("frames", done + number, job.n_frames)
+            done += survey.n_frames
+
+
+def cropped(image: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
+    """Return the square of a picture, in whole pixels."""
+    x, y, size = int(crop.x), int(crop.y), int(crop.size)
+    return image[y : y + size, x : x + size]
+
+
+def cut_out_person(job: Job) -> None:
+    """Write each clip's clean backdrop, and the mattes and part labels of all frames."""
+    model = FaceModel.load(assets.find("ict_facekit"))
+    landmarks, identity, rotation, translation = (
+        *job.load("landmarks", "points"), *job.load("fit", "identity", "rotation", "translation")
+    )  # fmt: skip
+    vertices, poses = model.person(identity).neutral, Poses(rotation, translation)
+    plates: list[Plate] = []
+    with contextlib.ExitStack() as stack:
+        network = assets.find("selfie_segmenter")
+        segmenters = [stack.enter_context(PersonSegmenter(network)) for _ in range(thread_count())]
+        mattes = stack.enter_context(LosslessGrayWriter(job.folder / MATTE_NAME, job.size, job.size))
+        parts = stack.enter_context(LosslessGrayWriter(job.folder / PARTS_NAME, job.size, job.size))
+        for index, (first, end) in enumerate(job.ranges):
+            plate = _estimate_plate(job, index, segmenters)
+            plates.append(plate)
+            path = job.folder / "background" / f"{job.names[index]}.png"
+            path.parent.mkdir(exist_ok=True)
+            write_image(path, plate.rgb)
+            guides = guide_parts(landmarks[first:end], vertices, poses[first:end], cameras(job)[index])
+            cut_out = _cut_out(job.frames(index)(), segmenters, plate, guides)
+            for number, (alpha, labels) in enumerate(cut_out, start=first + 1):
+                mattes.write(alpha)
+                parts.write(labels)
+                job.progress("mattes", number, job.n_frames)
+    job.save("backdrop", seen=[plate.seen for plate in plates], motion=[plate.motion for plate in plates])
+
+
+def _estimate_plate(job: Job, index: int, segmenters: list[PersonSegmenter]) -> Plate:
+    """Estimate a clip's backdrop from frames spread over its kept shots."""
+    first, end = job.ranges[index]
+    kept = np.flatnonzero(job.kept()[first:end])
+    chosen = set(kept[np.unique(np.linspace(0, len(kept) - 1, _PLATE_FRAMES).round().astype(int))].tolist())
+    images = (image for number, image in enumerate(job.frames(index)()) if number in chosen)
+    for_plate, for_network = tee(images)
+    return estimate_plate(for_plate, ordered_map([each.segment for each in segmenters], for_network))
+
+
+def _cut_out(
+    images: Iterator[Gray], segmenters: list[PersonSegmenter], plate: Plate, guides: PartGuides
+) -> Iterator[tuple[Gray, Gray]]:
+    """Yield alpha and part labels of each frame; the threads' few frames are held."""
+    for_network, for_matte, for_parts = tee(images, 3)
+    coarse = ordered_map([each.segment for each in segmenters], for_network)
+    alphas, again = tee(refine_mattes(for_matte, coarse, plate))
+    return zip(alphas, split_parts(for_parts, again, guides), strict=True)
+
+
+def write_sound(job: Job) -> None:
+    """Write audio/<clip>.wav, exactly as long as the clip's frames; a clip without sound gets none."""
+    for number, (name, clip, survey) in enumerate(zip(job.names, job.clips, job.surveys, strict=True), start=1):
+        path = job.folder / "audio" / f"{name}.wav"
+        path.unlink(missing_ok=True)
+        if survey.info.has_audio:
+            length = survey.n_frames * SAMPLES_PER_FRAME
+            try:
+                samples = load_audio(clip.path, max_s=survey.n_frames / FPS)[:length]
+            except InputError:
+                samples = np.zeros(0, np.float32)  # a sound track that cannot be decoded is as good as none
+            if len(samples) and np.abs(samples).max() > SILENCE:
+                write_wav(path, np.pad(samples, (0, length - len(samples))))
+        job.progress("sound", number, len(job.names))

@@ -1,0 +1,158 @@
+"""The steps that follow the face: landmarks, rigid pose, expression and residual code."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aednerf import assets
+from aednerf.capture.framing import box_distance
+from aednerf.capture.job import Job, thread_count
+from aednerf.capture.manifest import Measured
+from aednerf.capture.ordered import ordered_map
+from aednerf.capture.survey import ClipSurvey
+from aednerf.capture.tracking import Tracking
+from aednerf.core.errors import InputError
+from aednerf.core.records import Camera
+from aednerf.face.correspondence import landmark_points
+from aednerf.face.fit import fit_expression
+from aednerf.face.head_track import HeadTrack, track_head
+from aednerf.face.landmarks import Detection, FaceDetector
+from aednerf.face.model import FaceModel
+from aednerf.face.pose import Poses
+
+LEAST_VALID_FRAMES = 25
+"""A clip in which fewer frames show the person is refused."""
+
+
+def find_landmarks(job: Job) -> None:
+    """Detect the person's landmarks in every stored frame: `landmarks` with valid, points, depth, scores, transform."""
+    detector = assets.find("face_landmarker")
+    rows: list[Detection | None] = []
+    with contextlib.ExitStack() as stack:
+        detectors = [stack.enter_context(FaceDetector(detector)) for _ in range(thread_count())]
+        for index, survey in enumerate(job.surveys):
+            found = ordered_map([each.detect for each in detectors], job.frames(index)())
+            for number, faces in enumerate(found):
+                rows.append(_the_person(faces, survey, number, job.size))
+                job.progress("landmarks", len(rows), job.n_frames)
+    valid = np.array([row is not None for row in rows]) & job.kept()
+    for clip, (first, end) in zip(job.clips, job.ranges, strict=True):
+        if (n_valid := int(valid[first:end].sum())) < LEAST_VALID_FRAMES:
+            raise InputError(
+                f"{clip.path} shows the person's face in only {n_valid} of {end - first} frames; expected at least "
+                f"{LEAST_VALID_FRAMES}. Use a clip in which the face is larger, lighter or more frontal."
+            )
+    sample = next(row for row in rows if row is not None)
+    columns = {"points": "points_px", "depth": "depth", "scores": "scores", "transform": "transform"}
+    arrays = {
+        key: np.stack([
+            np.full_like(getattr(sample, name), np.nan) if row is None or not is_valid else getattr(row, name)
+            for row, is_valid in zip(rows, valid, strict=True)
+        ])
+        for key, name in columns.items()
+    }  # fmt: skip
+    job.save("landmarks", valid=valid, **arrays)
+
+
+def _the_person(faces: list[Detection], survey: ClipSurvey, frame: int, size: int) -> Detection | None:
+    """Choose, of the faces in a stored frame, the one that is where the survey saw the person."""
+    crop = survey.crop
+    corner = np.array([crop.x, crop.y, crop.x, crop.y])
+    expected = (survey.face.expected(frame) - corner) * (size / crop.size)
+    distances = [box_distance(expected, np.array(face.box_px)) for face in faces]
+    if not distances or min(distances) >= 1.0:
+        return None
+    return faces[int(np.argmin(distances))]
+
+
+def track_heads(job: Job) -> None:
+    """Track the rigid head of each clip: `pose` with rotation, translation, cameras and one row of figures a clip."""
+    valid, points = job.load("landmarks", "valid", "points")
+    neutral = landmark_points(FaceModel.load(assets.find("ict_facekit"))).person().neutral
+    shares = [0.0] * len(job.clips)
+
+    def progress_of(index: int) -> Callable[[float], None]:
+        def tell(share: float) -> None:
+            shares[index] = share * (job.ranges[index][1] - job.ranges[index][0])
+            job.progress("head pose", round(sum(shares)), job.n_frames)
+
+        return tell
+
+    def track(index: int) -> HeadTrack:
+        first, end = job.ranges[index]
+        return track_head(
+            job.frames(index), points[first:end], valid[first:end], neutral, (job.size, job.size),
+            cuts=job.surveys[index].shots.cuts, progress=progress_of(index),
+        )  # fmt: skip
+
+    heads = list(ordered_map([track] * min(thread_count(), len(job.clips)), range(len(job.clips))))
+    job.save(
+        "pose",
+        rotation=np.concatenate([head.rotation for head in heads]),
+        translation=np.concatenate([head.translation for head in heads]),
+        focal_px=np.array([head.focal_px for head in heads]),
+        centre_px=np.array([(head.cx, head.cy) for head in heads]),
+        figures=np.array([(head.track_error_px, head.jitter_deg, head.landmark_jitter_deg) for head in heads]),
+        focal_observable=np.array([head.focal_observable for head in heads]),
+        flags=np.array([" ".join(head.flags) for head in heads]),
+    )
+
+
+def fit_faces(job: Job) -> None:
+    """Fit identity and expressions of all clips together: `fit` with identity, expression, poses and error."""
+    landmarks, scores = job.load("landmarks", "points", "scores")
+    rotation, translation = job.load("pose", "rotation", "translation")
+    fit = fit_expression(
+        landmarks, Poses(rotation, translation), cameras(job), clip_numbers(job),
+        landmark_points(FaceModel.load(assets.find("ict_facekit"))), scores,
+        progress=lambda share: job.progress("expression", round(share * job.n_frames), job.n_frames),
+    )  # fmt: skip
+    job.save(
+        "fit", identity=fit.identity, offsets=fit.offsets, expression=fit.expression,
+        rotation=fit.poses.rotation, translation=fit.poses.translation, error_px=fit.error_px * (job.size / 512),
+    )  # fmt: skip
+
+
+def cameras(job: Job) -> list[Camera]:
+    """Return each clip's camera, once the head is tracked."""
+    focal_px, centre_px = job.load("pose", "focal_px", "centre_px")
+    return [
+        Camera(float(focal), float(cx), float(cy), job.size, job.size)
+        for focal, (cx, cy) in zip(focal_px, centre_px, strict=True)
+    ]
+
+
+def clip_numbers(job: Job) -> NDArray[np.int64]:
+    """Return [T] the clip of each frame."""
+    return np.repeat(np.arange(len(job.clips)), [end - first for first, end in job.ranges])
+
+
+def collect_tracking(job: Job) -> Tracking:
+    """Put together what the steps found: one record a frame, all or nothing."""
+    (landmarks,) = job.load("landmarks", "points")
+    identity, expression, rotation, translation, error = job.load(
+        "fit", "identity", "expression", "rotation", "translation", "error_px"
+    )
+    (residual,) = job.load("residual", "residual")
+    rows = [landmarks, rotation, translation, expression, residual, error]
+    valid = np.logical_and.reduce([np.isfinite(row.reshape(len(row), -1)).all(1) for row in rows])
+    blanked = [
+        np.where(valid.reshape(-1, *[1] * (row.ndim - 1)), row, np.nan).astype(np.float32) for row in rows
+    ]
+    return Tracking(valid, *blanked, identity=identity.astype(np.float32))
+
+
+def measured(job: Job, index: int) -> Measured:
+    """Return what was measured on a clip on the way."""
+    figures, observable, flags = job.load("pose", "figures", "focal_observable", "flags")
+    track, jitter, detector_jitter = (round(float(v), 4) if np.isfinite(v) else None for v in figures[index])
+    seen, motion = job.load("backdrop", "seen", "motion")
+    return Measured(
+        track_error_px=track, jitter_deg=jitter, detector_jitter_deg=detector_jitter,
+        is_focal_observable=bool(observable[index]), backdrop_seen=round(float(seen[index]), 4),
+        backdrop_motion=round(float(motion[index]), 2), flags=tuple(str(flags[index]).split()),
+    )  # fmt: skip

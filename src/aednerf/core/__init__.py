@@ -1,0 +1,1 @@
+"""Units, errors and records that every other part speaks in; imports nothing heavier than NumPy."""

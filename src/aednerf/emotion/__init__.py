@@ -1,0 +1,1 @@
+"""Emotion labels, mixtures and tracks."""

@@ -1,0 +1,150 @@
+"""Show a capture again through an avatar, compare every frame with the real one, and write a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aednerf.avatar.avatar import Avatar
+from aednerf.avatar.background import composite
+from aednerf.capture.capture import Capture
+from aednerf.core.errors import InputError
+from aednerf.core.files import atomic_folder, require_absent
+from aednerf.core.progress import Progress, silent
+from aednerf.core.records import Camera, Motion
+from aednerf.evaluation.comparison import Comparison, Sheet
+from aednerf.evaluation.figures import RowFigures, Tally
+from aednerf.evaluation.lips import LandmarkFinder, MediaPipeLandmarks
+from aednerf.evaluation.metrics import lmd, score
+from aednerf.evaluation.protocols import RECONSTRUCTION, TRAIN, Row, self_rows
+from aednerf.evaluation.regions import regions_of
+from aednerf.evaluation.report import Report, describe_run
+
+Picture = NDArray[np.uint8]
+
+PROTOCOLS = ("self",)
+N_EXAMPLES = 6
+
+
+def evaluate(
+    avatar: Avatar, capture: Capture, out: str | Path, protocol: str = "self", every: int = 1,
+    max_frames: int | None = None, progress: Progress = silent, force: bool = False,
+    landmarks: LandmarkFinder | None = None,
+) -> Report:  # fmt: skip
+    """Measure an avatar on a capture and write `report.json`, `report.md`, `comparison.mp4` and `comparison.png`.
+
+    Args:
+        avatar: The avatar.
+        capture: The recording, usually the one that the avatar was trained on: only its test part is measured, beside
+            one row of training frames.
+        out: The folder to write.
+        protocol: `self`.
+        every: Measure every so-manieth test frame.
+        max_frames: Measure at most so many test frames, spread evenly.
+        progress: Called after every frame.
+        force: Replace a report that exists.
+        landmarks: What finds the lips; None is MediaPipe, where this machine has it.
+    Returns:
+        The report.
+    Raises:
+        InputError: the output exists, the protocol is unknown, or avatar and capture do not fit together.
+    """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"Unknown protocol {protocol!r}. This version measures: {', '.join(PROTOCOLS)}.")
+    out = require_absent(out, force)
+    if out.exists() and not (out / "report.json").is_file():
+        raise InputError(f"{out} exists and is no report that could be replaced. Choose another name.")
+    rows, missing = self_rows(avatar, capture, every, max_frames)
+    with atomic_folder(out) as folder:
+        if landmarks is None:
+            with MediaPipeLandmarks() as found:
+                figures = _measure(avatar, capture, rows, found, folder, progress, every)
+        else:
+            figures = _measure(avatar, capture, rows, landmarks, folder, progress, every)
+        run = describe_run(avatar, capture, {"protocol": protocol, "every": every, "max_frames": max_frames})
+        report = Report(tuple(figures), missing, run)
+        report.save(folder)
+    return report
+
+
+def _measure(
+    avatar: Avatar, capture: Capture, rows: list[Row], landmarks: LandmarkFinder, folder: Path, progress: Progress,
+    every: int,
+) -> list[RowFigures]:  # fmt: skip
+    """Render and compare all frames in one pass over the capture, and write the comparison on the way."""
+    tallies = {row.name: Tally() for row in rows}
+    places = {row.name: {int(frame): i for i, frame in enumerate(row.frames)} for row in rows}
+    wanted = sorted(set().union(*places.values()))
+    test = rows[0].frames
+    examples = set(test[np.linspace(0, len(test) - 1, min(N_EXAMPLES, len(test))).round().astype(int)].tolist())
+    shown = [row.name for row in rows if row.name != TRAIN]
+    sheet = Sheet(shown)
+    shown_clip, camera, plate = 0, capture.camera(0), capture.plate(0)
+    with Comparison(folder / "comparison.mp4", shown, capture, with_audio=every == 1) as comparison:
+        for done, (frame, real, parts) in enumerate(_real_frames(capture, wanted), start=1):
+            clip = capture.clip_of(frame)
+            if clip != shown_clip:
+                shown_clip, camera, plate = clip, capture.camera(clip), capture.plate(clip)
+            here = [row for row in rows if frame in places[row.name]]
+            tracked_px = capture.tracking.landmarks_px[frame]
+            regions = regions_of(tracked_px, parts)
+            real_px = landmarks.find(real) if not landmarks.reason else None
+            pictures: dict[str, Picture] = {}
+            for row in here:
+                tally = tallies[row.name]
+                started = time.perf_counter()
+                ours = show(avatar, row.motion, places[row.name][frame], camera, plate)
+                tally.seconds.append(time.perf_counter() - started)
+                tally.scores.append(score(ours, real, regions))
+                if real_px is not None:
+                    ours_px = landmarks.find(ours)
+                    if ours_px is None:
+                        tally.n_without_face += 1
+                    else:
+                        tally.lmd.append(lmd(ours_px, real_px, capture.size))
+                pictures[row.name] = ours
+            if RECONSTRUCTION in pictures:
+                comparison.add(frame, real, pictures)
+                if frame in examples:
+                    sheet.add(frame, real, pictures, tracked_px)
+            progress("evaluate", done, len(wanted))
+    sheet.save(folder / "comparison.png")
+    return [tally.figures(name, landmarks.reason) for name, tally in tallies.items()]
+
+
+def show(avatar: Avatar, motion: Motion, place: int, camera: Camera, plate: Picture) -> Picture:
+    """Return the avatar [H, W, 3] in one moment of a motion, before a plate."""
+    with torch.inference_mode():
+        rgba = avatar.model.render(
+            motion.rotation[place], motion.translation[place], motion.expression[place], motion.residual[place],
+            camera,
+        )  # fmt: skip
+        return composite(rgba, plate)[..., :3]
+
+
+def _real_frames(capture: Capture, wanted: list[int]) -> Iterator[tuple[int, Picture, Picture]]:
+    """Yield (frame, its picture, its part labels) of the wanted frames, ascending, decoding each stretch once."""
+    for stretch in _stretches(wanted):
+        first, end = stretch[0], stretch[-1] + 1
+        is_wanted = set(stretch)
+        for frame, real, parts in zip(
+            range(first, end), capture.images(first, end), capture.parts(first, end), strict=True
+        ):
+            if frame in is_wanted:
+                yield frame, real, parts
+
+
+def _stretches(frames: list[int], gap: int = 50) -> list[list[int]]:
+    """Split ascending frames where more than `gap` lie between two: there a seek is cheaper than decoding on."""
+    stretches: list[list[int]] = []
+    for frame in frames:
+        if stretches and frame - stretches[-1][-1] <= gap:
+            stretches[-1].append(frame)
+        else:
+            stretches.append([frame])
+    return stretches

@@ -1,0 +1,131 @@
+"""The figures of an evaluation, with all that is needed to repeat them, as JSON and as Markdown."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import sys
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aednerf import __version__
+from aednerf.avatar.avatar import Avatar
+from aednerf.capture.capture import FRAMES_NAME, Capture
+from aednerf.capture.manifest import MANIFEST_NAME
+from aednerf.capture.tracking import TRACKING_NAME
+from aednerf.core.files import sha256_of, write_json
+from aednerf.evaluation.figures import RowFigures
+from aednerf.evaluation.protocols import EXPLANATIONS, RECONSTRUCTION
+from aednerf.evaluation.regions import REGIONS
+
+NOT_MEASURED = {
+    "lpips": "n/a: the weights of LPIPS's AlexNet trunk are not part of this version",
+    "sync_c": "n/a: SyncNet's weights (syncnet_v2.model) are not part of this version",
+    "sync_d": "n/a: SyncNet's weights (syncnet_v2.model) are not part of this version",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `evaluate` found."""
+
+    rows: tuple[RowFigures, ...]
+    missing: dict[str, str] = field(default_factory=dict)
+    """Rows that could not be had, and why."""
+
+    run: dict[str, Any] = field(default_factory=dict)
+    """Avatar, capture, machine, date and command."""
+
+    def row(self, name: str) -> RowFigures:
+        """Return a row by its name."""
+        return next(row for row in self.rows if row.name == name)
+
+    def save(self, folder: Path) -> None:
+        """Write `report.json` and `report.md`."""
+        write_json(folder / "report.json", self.to_dict())
+        (folder / "report.md").write_text(self.markdown(), encoding="utf-8")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; infinite values become text, unknown ones null."""
+        rows = [{**asdict(row), "explanation": EXPLANATIONS[row.name], **NOT_MEASURED} for row in self.rows]
+        return _plain({"rows": rows, "ground_truth": self._ground_truth(), "missing": self.missing, **self.run})
+
+    def markdown(self) -> str:
+        """Return the report as Markdown tables."""
+        lines = ["# Evaluation", ""]
+        lines += [f"- {key}: `{json.dumps(_plain(value), ensure_ascii=False)}`" for key, value in self.run.items()]
+        for measure in ("psnr", "ssim", "sharpness"):
+            lines += ["", f"## {_TITLES[measure]}", "", "| row | frames | " + " | ".join(REGIONS) + " |"]
+            lines += ["|---|---|" + "---|" * len(REGIONS)]
+            for row in self.rows:
+                cells = [_cell(row.regions[region][measure], _DIGITS[measure]) for region in REGIONS]
+                lines.append(f"| {row.name} | {row.n_frames} | " + " | ".join(cells) + " |")
+            own = {"psnr": "inf", "ssim": "1", "sharpness": "1"}[measure]
+            lines.append("| the real frames themselves | | " + " | ".join([own] * len(REGIONS)) + " |")
+        lines += ["", "## Lips, sync and speed", ""]
+        lines += ["| row | LMD (MediaPipe), px | no face found | LPIPS | Sync-C | Sync-D | ms a frame |"]
+        lines += ["|---|---|---|---|---|---|---|"]
+        for row in self.rows:
+            distance = "n/a" if row.lmd is None else _cell(row.lmd, 2)
+            lines.append(
+                f"| {row.name} | {distance} | {row.n_without_face} | n/a | n/a | n/a | {row.ms_per_frame:.1f} |"
+            )
+        lines += ["| the real frames themselves | 0 | 0 | 0 | n/a | n/a | |", "", "## Notes", ""]
+        lines += [f"- **{row.name}**: {EXPLANATIONS[row.name]}" for row in self.rows]
+        lines += [f"- **{name}**: not measured, {reason}." for name, reason in self.missing.items()]
+        lines += [f"- {name}: {reason}." for name, reason in NOT_MEASURED.items()]
+        lines += [f"- LMD: n/a, {reason}." for reason in sorted({row.lmd_reason for row in self.rows} - {""})]
+        return "\n".join(lines) + "\n"
+
+    def _ground_truth(self) -> dict[str, Any]:
+        """Return what the real test frames score against themselves, and how sharp they are."""
+        real = self.row(RECONSTRUCTION).regions
+        regions = {
+            name: {"psnr": math.inf, "ssim": 1.0, "sharpness": 1.0, "real_gradient": figures["real_gradient"]}
+            for name, figures in real.items()
+        }
+        return {"regions": regions, "lmd": 0.0, **NOT_MEASURED, "lpips": 0.0}
+
+
+def describe_run(avatar: Avatar, capture: Capture, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what an evaluation was made of and where, so that it can be made again."""
+    import torch
+
+    device = next((p.device for p in getattr(avatar.model, "parameters", lambda: iter(()))()), torch.device("cpu"))
+    files = (MANIFEST_NAME, TRACKING_NAME, FRAMES_NAME)
+    return {
+        "settings": settings,
+        "avatar": {"digest": avatar.bundle.digest, "preset": avatar.bundle.preset, "training": avatar.bundle.training},
+        "capture": {name: sha256_of(capture.path / name) for name in files},
+        "machine": {
+            "aednerf": __version__, "python": platform.python_version(), "torch": torch.__version__,
+            "system": platform.platform(),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
+        },
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }  # fmt: skip
+
+
+_TITLES = {
+    "psnr": "PSNR, dB", "ssim": "SSIM", "sharpness": "Sharpness (mean squared gradient of luma, ours over real)",
+}  # fmt: skip
+_DIGITS = {"psnr": 2, "ssim": 4, "sharpness": 2}
+
+
+def _cell(value: float, digits: int) -> str:
+    return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _plain(value: Any) -> Any:
+    """Return a copy that is valid JSON: infinity as text, what is no number as null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value

@@ -1,0 +1,1 @@
+"""The face model, its landmarks, and the tracking of a recorded head."""

@@ -1,0 +1,1 @@
+"""The dynamic radiance field of the head, and the torso."""

@@ -1,0 +1,87 @@
+"""The shape of an avatar's radiance field: everything needed to rebuild it, saved beside its weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from aednerf.core.errors import InputError
+from aednerf.ops.hashgrid import GridLevels
+
+
+@dataclass(frozen=True)
+class FieldConfig:
+    """Sizes of the head's field and of the torso's."""
+
+    n_levels: int = 16
+    """Levels of the head's hash grid."""
+    base: int = 16
+    """Cells an edge of its coarsest level, over the 0.4 m box."""
+    finest: int = 512
+    """Cells an edge of its finest level."""
+    log2_entries: int = 17
+    """Entries a level has at most, as a power of two."""
+    width: int = 64
+    """Width of the head's MLP."""
+    n_residual: int = 32
+    """Numbers in the person's residual code."""
+    n_basis: int = 16
+    """Basis displacements of the warp."""
+    warp_resolution: int = 32
+    """Nodes an edge of a basis displacement over the whole box."""
+    mouth_resolution: int = 24
+    """Nodes an edge of its refinement around the mouth."""
+    warp_steps: int = 3
+    """Fixed-point steps that solve the warp; 1 is first order, 0 leaves the warp out."""
+    occupancy_resolution: int = 128
+    """Cells an edge of the occupancy grid."""
+    step_m: float = 0.002
+    """Distance between samples on a ray, in metres."""
+    torso_levels: int = 10
+    """Levels of the torso's 2-D hash grid."""
+    torso_finest: int = 512
+    """Cells an edge of its finest level, over the picture."""
+    torso_log2_entries: int = 15
+    """Entries a level of it has at most, as a power of two."""
+    torso_width: int = 64
+    """Width of the torso's MLPs."""
+
+    @property
+    def head_grid(self) -> GridLevels:
+        """The head's hash grid."""
+        return GridLevels(3, self.n_levels, self.base, self.finest, self.log2_entries)
+
+    @property
+    def torso_grid(self) -> GridLevels:
+        """The torso's hash grid."""
+        return GridLevels(2, self.torso_levels, 16, self.torso_finest, self.torso_log2_entries)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> FieldConfig:
+        """Rebuild from `to_dict`, refusing sizes that no preset of ours comes near.
+
+        Raises:
+            InputError: a name is unknown, or a value is out of range.
+        """
+        known = {f.name: f for f in fields(FieldConfig)}
+        for name, value in values.items():
+            if name not in known:
+                raise InputError(f"Unknown field setting {name!r}: the avatar was made by another version.")
+            low, high = _LIMITS[name]
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise InputError(f"Field setting {name} must lie in [{low}, {high}], got {value!r}.")
+            if known[name].type == "int" and not isinstance(value, int):
+                raise InputError(f"Field setting {name} must be a whole number, got {value!r}.")
+        return FieldConfig(**values)
+
+
+_LIMITS: dict[str, tuple[float, float]] = {
+    "n_levels": (1, 24), "base": (2, 128), "finest": (2, 4096), "log2_entries": (8, 20), "width": (8, 256),
+    "n_residual": (0, 32), "n_basis": (1, 64), "warp_resolution": (2, 64), "mouth_resolution": (2, 64),
+    "warp_steps": (0, 10), "occupancy_resolution": (16, 256), "step_m": (0.0002, 0.05), "torso_levels": (1, 24),
+    "torso_finest": (2, 4096), "torso_log2_entries": (8, 20), "torso_width": (8, 256),
+}  # fmt: skip

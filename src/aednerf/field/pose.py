@@ -1,0 +1,77 @@
+"""One linear correction of the tracked head pose, shared by all frames.
+
+A free residual for each training frame drifts with the pose and the expression, and frames that were not trained on
+cannot follow it. A single linear map of the pose can only take away what is systematic in the tracking, and applies to
+every frame.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_ROTATION_SCALE_RAD = 0.1
+_TRANSLATION_SCALE_M = 0.02
+_RANGE_MARGIN = 1.1
+
+
+class PoseLayer(nn.Module):
+    """Correct a pose by q = W [1, rotvec(R), t], with standardised inputs clamped to the trained range."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(6, 7))
+        self.register_buffer("mean", torch.zeros(6))
+        self.register_buffer("deviation", torch.ones(6))
+        self.register_buffer("limit", torch.ones(6))
+
+    mean: Tensor
+    deviation: Tensor
+    limit: Tensor
+
+    @torch.no_grad()
+    def fit_range(self, rotation: Tensor, translation: Tensor) -> None:
+        """Set the standardisation from the training frames' poses [T, 3, 3] and [T, 3]."""
+        pose = torch.cat([rotvec_from_matrix(rotation), translation], dim=-1)
+        self.mean.copy_(pose.mean(0))
+        self.deviation.copy_(pose.std(0, correction=0).clamp(min=1e-3))
+        self.limit.copy_(((pose - self.mean) / self.deviation).abs().amax(0) * _RANGE_MARGIN + 1e-3)
+
+    def standardise(self, rotation: Tensor, translation: Tensor) -> Tensor:
+        """Return the pose as [B, 6] standardised numbers within the trained range."""
+        pose = torch.cat([rotvec_from_matrix(rotation), translation], dim=-1)
+        return torch.minimum(torch.maximum((pose - self.mean) / self.deviation, -self.limit), self.limit)
+
+    def forward(self, rotation: Tensor, translation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the corrected rotation [B, 3, 3] and translation [B, 3]."""
+        pose = self.standardise(rotation, translation)
+        correction = torch.nn.functional.linear(torch.cat([torch.ones_like(pose[:, :1]), pose], dim=-1), self.weight)
+        turn = matrix_from_rotvec(correction[:, :3] * _ROTATION_SCALE_RAD)
+        return turn @ rotation, translation + correction[:, 3:] * _TRANSLATION_SCALE_M
+
+
+def matrix_from_rotvec(rotvec: Tensor) -> Tensor:
+    """Return rotation matrices [B, 3, 3] of small rotation vectors [B, 3] (Rodrigues; smooth at zero)."""
+    angle2 = (rotvec * rotvec).sum(-1)[:, None, None]
+    angle = (angle2 + 1e-12).sqrt()
+    zero = torch.zeros_like(rotvec[:, 0])
+    x, y, z = rotvec.unbind(-1)
+    skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).view(-1, 3, 3)
+    identity = torch.eye(3, device=rotvec.device, dtype=rotvec.dtype)
+    return identity + torch.sin(angle) / angle * skew + (1 - torch.cos(angle)) / (angle2 + 1e-12) * (skew @ skew)
+
+
+def rotvec_from_matrix(rotation: Tensor) -> Tensor:
+    """Return rotation vectors [B, 3] of rotation matrices [B, 3, 3] whose angle is well below 180 degrees."""
+    axis = torch.stack(
+        [
+            rotation[:, 2, 1] - rotation[:, 1, 2],
+            rotation[:, 0, 2] - rotation[:, 2, 0],
+            rotation[:, 1, 0] - rotation[:, 0, 1],
+        ],
+        dim=-1,
+    )
+    cosine = ((rotation.diagonal(dim1=1, dim2=2).sum(-1) - 1) / 2).clamp(-1.0, 1.0)
+    sine = axis.norm(dim=-1) / 2
+    angle = torch.atan2(sine, cosine)
+    return axis * torch.where(sine > 1e-6, angle / (2 * sine.clamp(min=1e-6)), 0.5).unsqueeze(-1)

@@ -1,0 +1,1 @@
+"""Streaming video, audio and images in and out."""

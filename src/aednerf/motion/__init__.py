@@ -1,0 +1,1 @@
+"""From speech and emotion to motion."""

@@ -1,0 +1,150 @@
+"""From sound and emotion to motion, as the sound arrives: the one path of `speak`, `stream` and the live server."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from aednerf.core.errors import InputError
+from aednerf.core.records import ARKIT_NAMES, Array, Motion
+from aednerf.core.units import FPS, SAMPLE_RATE_HZ, frames_for_samples
+from aednerf.emotion.space import EmotionTrack
+from aednerf.motion.channels import IDLE_COLUMNS, JAW_OPEN, MOUTH_CLOSE, SPEECH_COLUMNS
+from aednerf.motion.generic import GenericMouth
+from aednerf.motion.idle import IdleMotion
+from aednerf.motion.network import MotionConfig, MotionNetwork, MotionStream, MouthModel
+from aednerf.motion.override import ExpressionOverride
+from aednerf.motion.statistics import MotionStats
+from aednerf.speech.encoder import find_encoder
+
+N_EXPRESSION = len(ARKIT_NAMES)
+
+
+@dataclass(frozen=True)
+class MotionOptions:
+    """What a user may change about the motion."""
+
+    mouth_gain: float = 1.0
+    """Scales the lower face's distance from the rest pose; 0 keeps the mouth at rest."""
+
+    audio_offset_s: float = 0.0
+    """Positive: the lips move later against the sound, by so many seconds."""
+
+    blink: bool = True
+
+    seed: int = 0
+    """The same seed gives the same idle motion."""
+
+    expression: ExpressionOverride | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.mouth_gain <= 4.0:
+            raise InputError(f"The mouth gain must lie in [0, 4] (1 leaves the mouth as learned), got {self.mouth_gain}.")
+        if not (math.isfinite(self.audio_offset_s) and abs(self.audio_offset_s) <= 2.0):
+            raise InputError(f"The audio offset must lie within 2 seconds either way, got {self.audio_offset_s}.")
+        if self.seed < 0:
+            raise InputError(f"The seed must be a whole number from 0 up, got {self.seed}.")
+
+
+def make_mouth(config: MotionConfig) -> MotionNetwork | GenericMouth:
+    """Return the mouth model of a configuration, its weights still to be loaded."""
+    return (MotionNetwork(config) if config.kind == "network" else GenericMouth(config)).eval()
+
+
+class MotionGenerator:
+    """Push sound, get motion: one frame per 640 samples, `frames_for_samples(total)` in all.
+
+    Cutting the sound differently never changes a bit of the result. A frame comes out `lookahead_s` after its sound.
+    """
+
+    def __init__(
+        self, mouth: MouthModel, stats: MotionStats, emotion: EmotionTrack, options: MotionOptions | None = None
+    ) -> None:
+        if mouth.config.n_residual != stats.n_residual:
+            raise InputError(
+                f"The mouth model writes {mouth.config.n_residual} residual numbers, the statistics have {stats.n_residual}: "
+                "they belong to different avatars."
+            )
+        options = options or MotionOptions()
+        encoder = find_encoder(mouth.config.encoder)
+        self.lookahead_s = encoder.lookahead_s + mouth.config.lookahead_s
+        self._stats, self._emotion, self._options = stats, emotion, options
+        self._encoder, self._mouth = encoder.stream(), MotionStream(mouth, encoder.silence)
+        self._idle = IdleMotion(stats, options.seed, options.blink)
+        self._to_skip = max(0, -round(options.audio_offset_s * SAMPLE_RATE_HZ))
+        self._delay = max(0, round(options.audio_offset_s * SAMPLE_RATE_HZ))
+        self._n_pushed = self._n_heard = self._n_rows = self._n_out = 0
+        self._waiting: list[tuple[Array, Array]] = []
+
+    def push(self, samples: np.ndarray) -> Motion:
+        """Take the next samples [n] (16 kHz mono) and return the motion of the frames that are now settled."""
+        samples = np.asarray(samples, np.float32)
+        if self._n_pushed == 0 and self._delay and len(samples):
+            self._hear(np.zeros(self._delay, np.float32))
+        self._n_pushed += len(samples)
+        heard = samples[self._to_skip :]
+        self._to_skip -= len(samples) - len(heard)
+        self._n_heard += len(heard)
+        self._hear(heard)
+        return self._release()
+
+    def flush(self) -> Motion:
+        """End the sound and return the motion that is left."""
+        self._hear(np.zeros(self._n_pushed - self._n_heard, np.float32))
+        self._take_rows(self._encoder.flush())
+        self._waiting += zip(*self._mouth.flush(), strict=True)
+        return self._release()
+
+    def _hear(self, samples: np.ndarray) -> None:
+        self._take_rows(self._encoder.push(samples))
+
+    def _take_rows(self, features: Array) -> None:
+        times = (self._n_rows + np.arange(len(features))) / FPS
+        self._n_rows += len(features)
+        self._waiting += zip(*self._mouth.push(features, self._emotion.at(times)), strict=True)
+
+    def _release(self) -> Motion:
+        """Return the frames that wait, but none beyond the sound so far: it may end here."""
+        n = min(len(self._waiting), frames_for_samples(self._n_pushed) - self._n_out)
+        frames = [self._compose(*pair) for pair in self._waiting[:n]]
+        self._waiting = self._waiting[n:]
+        expression, residual, rotation, translation = (
+            [np.stack(part) for part in zip(*frames, strict=True)] if frames
+            else [np.zeros((0, *shape), np.float32) for shape in ((N_EXPRESSION,), (self._stats.n_residual,), (3, 3), (3,))]
+        )  # fmt: skip
+        return Motion(expression, residual, rotation, translation)
+
+    def _compose(self, mouth: Array, residual: Array) -> tuple[Array, Array, Array, Array]:
+        """Put one frame together: mouth from speech, brows, eyes and pose from idle life, emotion on top of both."""
+        stats, time_s = self._stats, self._n_out / FPS
+        self._n_out += 1
+        pose, idle = self._idle.frame()
+        gain, n_mouth = np.float32(self._options.mouth_gain), stats.n_mouth_residual
+        rest, rest_residual = stats.rest[SPEECH_COLUMNS], stats.rest[N_EXPRESSION : N_EXPRESSION + n_mouth]
+        expression = np.zeros(N_EXPRESSION, np.float32)
+        expression[SPEECH_COLUMNS] = rest + gain * (mouth[SPEECH_COLUMNS] - rest)
+        expression[IDLE_COLUMNS] = idle
+        expression = np.clip(expression + self._emotion.at(time_s) @ stats.emotion_offset, 0.0, 1.0)
+        # The model's mouthClose only means something against an open jaw.
+        expression[MOUTH_CLOSE] = min(expression[MOUTH_CLOSE], expression[JAW_OPEN])
+        if self._options.expression is not None:
+            self._options.expression.apply(expression, time_s)
+        low, high = stats.low[N_EXPRESSION:], stats.high[N_EXPRESSION:]
+        code = np.empty_like(low)
+        code[:n_mouth] = rest_residual + gain * (residual[:n_mouth] - rest_residual)
+        code[n_mouth:] = stats.eye_residual @ np.append(expression[IDLE_COLUMNS], np.float32(1.0))
+        rotation = Rotation.from_rotvec(pose[:3]).as_matrix() @ stats.mean_rotation
+        return expression, np.clip(code, low, high), rotation.astype(np.float32), pose[3:].astype(np.float32)
+
+
+def generate(generator: MotionGenerator, chunks: Iterable[np.ndarray]) -> Iterator[Motion]:
+    """Yield the motion of a stream of samples as it settles, no chunk empty."""
+    for chunk in chunks:
+        if len(motion := generator.push(chunk)):
+            yield motion
+    if len(motion := generator.flush()):
+        yield motion

@@ -1,0 +1,218 @@
+"""The motion network: speech features and an emotion in, the lower face out.
+
+A short stack of dilated convolutions over time without any padding: an output frame depends on a fixed window of rows,
+`past` before it and `lookahead` after it, and on nothing else. Streaming is therefore a window that slides, and
+`MotionStream` computes every frame alone, on arrays of the same shapes, so that the numbers never depend on how
+the sound was cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aednerf.core.errors import InputError
+from aednerf.core.records import ARKIT_NAMES, EMOTIONS, Array
+from aednerf.core.units import FPS
+from aednerf.motion.channels import SPEECH_COLUMNS
+
+N_EXPRESSION = len(ARKIT_NAMES)
+
+
+@dataclass(frozen=True)
+class MotionConfig:
+    """Sizes of a mouth model: enough, with its weights, to build it again."""
+
+    kind: str = "network"
+    """`network` (learned from the recording) or `generic` (for recordings without sound)."""
+
+    encoder: str = "log-mel"
+    """The speech encoder whose rows it reads."""
+
+    n_features: int = 320
+    n_residual: int = 0
+    n_mouth_residual: int = 0
+    """The first so many residual numbers belong to the mouth and are driven by speech."""
+
+    n_hidden: int = 128
+    dilations: tuple[int, ...] = (1, 2, 4, 1)
+    lookahead: int = 5
+    """Rows after a frame that it depends on (0.2 s)."""
+
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dilations", tuple(self.dilations))
+        if self.kind not in ("network", "generic"):
+            raise InputError(f"Unknown kind of motion {self.kind!r}: expected network or generic. Was it made by a newer version?")
+        if not 0 <= self.lookahead < self.window:
+            raise InputError(f"A motion window of {self.window} rows cannot look {self.lookahead} rows ahead.")
+        if not 0 <= self.n_mouth_residual <= self.n_residual:
+            raise InputError(f"{self.n_mouth_residual} of {self.n_residual} residual numbers cannot belong to the mouth.")
+
+    @property
+    def window(self) -> int:
+        """Rows that one output frame depends on."""
+        return 1 + 2 * sum(self.dilations)
+
+    @property
+    def past(self) -> int:
+        """Rows before a frame that it depends on."""
+        return self.window - 1 - self.lookahead
+
+    @property
+    def lookahead_s(self) -> float:
+        """Seconds of features after a frame that it depends on; the encoder's own look-ahead comes on top."""
+        return self.lookahead / FPS
+
+
+class MouthModel(Protocol):
+    """What turns a window of features into the lower face of its frame."""
+
+    config: MotionConfig
+
+    def frame(self, window: Tensor) -> tuple[Tensor, Tensor]:
+        """Return expression [52] and residual [K] of the frame of a window [W, D + 8]."""
+        ...
+
+
+class MotionNetwork(nn.Module):
+    """Predict the lower face, each coefficient inside the person's own range.
+
+    Emotion columns start at zero weight: a label that the recording never shows leaves the mouth as it is.
+    """
+
+    rest: Tensor
+    low: Tensor
+    high: Tensor
+    centre: Tensor
+    gain: Tensor
+
+    def __init__(self, config: MotionConfig) -> None:
+        super().__init__()
+        self.config = config
+        n_columns = N_EXPRESSION + config.n_residual
+        columns = [*SPEECH_COLUMNS.tolist(), *range(N_EXPRESSION, N_EXPRESSION + config.n_mouth_residual)]
+        self.columns = columns
+        self.register_buffer("rest", torch.zeros(n_columns))
+        self.register_buffer("low", torch.zeros(n_columns))
+        self.register_buffer("high", torch.ones(n_columns))
+        self.register_buffer("centre", torch.zeros(len(columns)))
+        self.register_buffer("gain", torch.ones(len(columns)))
+        self.enter = nn.Linear(config.n_features, config.n_hidden)
+        self.emotion = nn.Linear(len(EMOTIONS), config.n_hidden, bias=False)
+        nn.init.zeros_(self.emotion.weight)
+        self.layers = nn.ModuleList(_Layer(config.n_hidden, dilation, config.dropout) for dilation in config.dilations)
+        self.leave = nn.Linear(config.n_hidden, len(columns))
+        nn.init.normal_(self.leave.weight, std=0.01)
+        nn.init.zeros_(self.leave.bias)
+
+    def set_range(self, rest: Tensor, low: Tensor, high: Tensor) -> None:
+        """Take the person's rest pose and range, each [52 + K], and start from the rest pose."""
+        for name, value in (("rest", rest), ("low", low), ("high", high)):
+            getattr(self, name).copy_(value)
+        low, span = self._bounds()
+        share = ((rest[self.columns] - low) / span).clamp(0.02, 0.98)
+        with torch.no_grad():
+            self.leave.bias.copy_(torch.logit(share))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Predict the driven columns of every frame whose window lies inside the rows, before calibration.
+
+        Args:
+            rows: [B, L, D + 8] features followed by the emotion vector.
+
+        Returns:
+            [B, L - window + 1, C] the speech columns, then the mouth's residual numbers.
+        """
+        features, emotion = rows.split([self.config.n_features, len(EMOTIONS)], dim=-1)
+        x = (self.enter(features) + self.emotion(emotion)).transpose(1, 2)
+        for layer in self.layers:
+            x = layer(x)
+        low, span = self._bounds()
+        return low + span * torch.sigmoid(self.leave(x.transpose(1, 2)))
+
+    def calibrated(self, driven: Tensor) -> Tensor:
+        """Stretch [..., C] about the centre, so that it moves as much as the person does, and keep it in range."""
+        low, high = self.low[self.columns], self.high[self.columns]
+        return torch.maximum(low, torch.minimum(high, self.centre + self.gain * (driven - self.centre)))
+
+    @torch.no_grad()
+    def frame(self, window: Tensor) -> tuple[Tensor, Tensor]:
+        """Return expression [52] and residual [K] of the frame of a window [W, D + 8]; the rest is at rest."""
+        full = self.rest.clone()
+        full[self.columns] = self.calibrated(self(window[None])[0, 0])
+        return full[:N_EXPRESSION], full[N_EXPRESSION:]
+
+    def _bounds(self) -> tuple[Tensor, Tensor]:
+        """Return the lower bound and the span [C] of the sigmoid: a tenth wider than the person's range each way."""
+        low, high = self.low[self.columns], self.high[self.columns]
+        margin = 0.1 * (high - low) + 1e-4
+        return low - margin, high - low + 2 * margin
+
+
+class _Layer(nn.Module):
+    """A residual convolution of three taps; the output is shorter by twice the dilation."""
+
+    def __init__(self, n_hidden: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.norm = nn.LayerNorm(n_hidden)
+        self.taps = nn.Conv1d(n_hidden, n_hidden, 3, dilation=dilation)
+        self.mix = nn.Conv1d(n_hidden, n_hidden, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        y = self.mix(self.dropout(nn.functional.gelu(self.taps(y))))
+        return x[..., self.dilation : -self.dilation] + y
+
+
+class MotionStream:
+    """A sliding window over the rows: push rows, get the lower face of every frame whose look-ahead is complete."""
+
+    def __init__(self, model: MouthModel, silence: Array) -> None:
+        self._model = model
+        self._silence = torch.from_numpy(silence)
+        self._rows: list[Tensor] = []
+
+    def push(self, features: Array, emotion: Array) -> tuple[Array, Array]:
+        """Take rows and return expression [m, 52] and residual [m, K].
+
+        Args:
+            features: [n, D] the encoder's next rows.
+            emotion: [n, 8] the emotion vector of each of these rows' frames.
+        """
+        new = [torch.from_numpy(np.concatenate(pair).astype(np.float32)) for pair in zip(features, emotion, strict=True)]
+        return self._slide(new)
+
+    def flush(self) -> tuple[Array, Array]:
+        """End the stream: return the frames that were waiting for their look-ahead, as if silence followed."""
+        if not self._rows:
+            return self._stack([])
+        return self._slide([self._silent(self._rows[-1])] * self._model.config.lookahead)
+
+    def _slide(self, new: list[Tensor]) -> tuple[Array, Array]:
+        config = self._model.config
+        if not self._rows and new:
+            self._rows = [self._silent(new[0])] * config.past
+        self._rows += new
+        frames = []
+        while len(self._rows) >= config.window:
+            frames.append(self._model.frame(torch.stack(self._rows[: config.window])))
+            self._rows.pop(0)
+        return self._stack(frames)
+
+    def _silent(self, like: Tensor) -> Tensor:
+        """Return a row of silence with the emotion of another row."""
+        return torch.cat([self._silence, like[len(self._silence) :]])
+
+    def _stack(self, frames: list[tuple[Tensor, Tensor]]) -> tuple[Array, Array]:
+        n_residual = self._model.config.n_residual
+        if not frames:
+            return np.zeros((0, N_EXPRESSION), np.float32), np.zeros((0, n_residual), np.float32)
+        return torch.stack([e for e, _ in frames]).numpy(), torch.stack([r for _, r in frames]).numpy()

@@ -1,0 +1,1 @@
+"""Numerical operations: one public op a file, with its PyTorch reference."""

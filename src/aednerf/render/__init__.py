@@ -1,0 +1,1 @@
+"""From rays to pictures; the field is a callable."""

@@ -1,0 +1,1 @@
+"""Fit the field and the motion network to a capture."""

@@ -1,0 +1,116 @@
+"""Presets of training: small values grouped by purpose, chosen by name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from aednerf.core.errors import InputError
+from aednerf.field.config import FieldConfig
+
+
+@dataclass(frozen=True)
+class RayBatch:
+    """Which rays one training step renders."""
+
+    n_frames: int = 8
+    """Frames a step."""
+    n_head: int = 512
+    """Rays a frame in the head's box."""
+    mouth_patch_px: int = 16
+    """Edge of the square of rays in the mouth's box, contiguous for the structural loss."""
+    n_eyes: int = 128
+    """Rays a frame in the eyes' boxes."""
+    n_picture: int = 128
+    """Rays a frame anywhere, mostly for the torso."""
+    n_slots: int = 40
+    """Samples a ray has at most."""
+
+    @property
+    def n_rays(self) -> int:
+        """Rays a frame."""
+        return self.n_head + self.mouth_patch_px**2 + self.n_eyes + self.n_picture
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each term counts beside the squared error of the colour."""
+
+    head_alpha: float = 0.05
+    person_alpha: float = 0.05
+    structure: float = 0.002
+    empty_space: float = 1e-3
+    warp_size: float = 1e-3
+    torso_bend: float = 1e-3
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """Adam's rates at the start; all fall by the same factor over the training."""
+
+    head_grid: float = 1e-2
+    head_mlp: float = 3e-3
+    warp: float = 2e-4
+    mix: float = 2e-3
+    pose: float = 3e-4
+    torso_grid: float = 1e-2
+    torso_mlp: float = 2e-3
+    final_factor: float = 0.02
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Everything that a field's training depends on, the capture and the seed aside."""
+
+    name: str
+    n_steps: int
+    max_size: int
+    """Training pictures are made no larger than this, in pixels."""
+    field: FieldConfig = FieldConfig()
+    batch: RayBatch = RayBatch()
+    loss: LossWeights = LossWeights()
+    rate: LearningRates = LearningRates()
+    warm_up_share: float = 0.12
+    """The part of the steps in which the samples' distance shrinks to the final one and all cells count as occupied."""
+    occupancy_every: int = 16
+    """Steps between two refreshes of the occupancy grid."""
+    residual_dropped: float = 0.3
+    """How often a frame's residual code is zeroed, so that the field works without it."""
+    residual_noise: float = 0.15
+    """Noise on the residual code: free on unseen frames, and better mouths."""
+    expression_noise: float = 0.03
+    """Noise on the ARKit coefficients."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+PRESETS: dict[str, Preset] = {
+    "smoke": Preset(
+        name="smoke",
+        n_steps=1600,
+        max_size=256,
+        field=FieldConfig(
+            n_levels=7, base=12, finest=160, log2_entries=15, width=32, n_basis=12, warp_resolution=24,
+            mouth_resolution=16, warp_steps=2, occupancy_resolution=64, step_m=0.005, torso_levels=6,
+            torso_finest=160, torso_log2_entries=13, torso_width=32,
+        ),
+        batch=RayBatch(n_frames=4, n_head=256, mouth_patch_px=10, n_eyes=64, n_picture=96, n_slots=14),
+        occupancy_every=32,
+    ),
+    "fast": Preset(name="fast", n_steps=12_000, max_size=512),
+    "full": Preset(name="full", n_steps=40_000, max_size=512),
+}  # fmt: skip
+"""`smoke` proves the path on a CPU in minutes, `fast` takes minutes on a GPU, `full` trains until little is gained."""
+
+
+def preset(name: str) -> Preset:
+    """Return a preset by name.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if name not in PRESETS:
+        raise InputError(f"Unknown preset {name!r}. The presets are: {', '.join(PRESETS)}.")
+    return PRESETS[name]

@@ -1,0 +1,194 @@
+"""Fit the radiance field of a person to a capture: the loop, its checkpoints and its record."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from aednerf.capture.capture import Capture
+from aednerf.core.errors import MachineError
+from aednerf.core.progress import Progress, silent
+from aednerf.ops.compilation import can_compile
+from aednerf.render.model import AvatarModel
+from aednerf.training.checkpoint import Progressed, load_checkpoint, save_checkpoint
+from aednerf.training.config import Preset
+from aednerf.training.frame_store import FrameStore, load_frames
+from aednerf.training.hull import loose_hull
+from aednerf.training.optimizer import make_optimizer, sample_scale, set_rates
+from aednerf.training.step import FieldStep
+
+_CHECKPOINT_EVERY_S = 20.0
+_REPORT_EVERY = 50
+_SETTLING_ROUNDS = 12
+_GRAPH_WARM_UP = 3
+_CPU_BUDGET_BYTES = 2 << 30
+_GPU_BUDGET_SHARE = 0.5
+
+StepFunction = Callable[[], Tensor]
+
+
+class FittedField(NamedTuple):
+    """A trained model and how it came about."""
+
+    model: AvatarModel
+    record: dict[str, Any]
+
+
+def fit_field(
+    capture: Capture, preset: Preset, device: torch.device, seed: int, checkpoint: Path, identity: dict[str, Any],
+    progress: Progress = silent,
+) -> FittedField:  # fmt: skip
+    """Train the head and the torso, continuing from the checkpoint where there is one.
+
+    Args:
+        capture: the person's recording; only its training frames are looked at.
+        preset: sizes, rates and lengths.
+        device: where to train.
+        seed: of the initial weights and of the rays.
+        checkpoint: the file that the state is kept in.
+        identity: what a checkpoint must agree with to be continued.
+        progress: told how far the training is.
+
+    Returns:
+        The model and its record.
+
+    Raises:
+        MachineError: the training diverged.
+    """
+    torch.manual_seed(seed)
+    started = time.perf_counter()
+    preset = replace(preset, field=replace(preset.field, n_residual=capture.tracking.residual.shape[1]))
+    frames = load_frames(capture, preset.max_size, device, _budget_bytes(device), progress)
+    model = _new_model(capture, preset, frames)
+    loading_s = time.perf_counter() - started
+    optimizer = make_optimizer(model, preset.rate)
+    begun = Progressed(0, 0.0)
+    if checkpoint.exists():
+        begun = load_checkpoint(checkpoint, model, optimizer, identity)
+        torch.manual_seed(seed + 1_000_003 * begun.step)
+    loop = _Loop(model, frames, preset, optimizer, begun)
+    loop.run(lambda done: save_checkpoint(checkpoint, model, optimizer, done, identity), progress)
+    _settle_occupancy(loop.step, model)
+    record = {
+        "preset": preset.name, "seed": seed, "steps": preset.n_steps, "training_frames": frames.n_frames,
+        "picture_size": frames.size, "loading_s": round(loading_s, 2), "compile_s": round(loop.compile_s, 2),
+        "training_s": round(loop.seconds, 2), "ms_per_step": round(loop.ms_per_step, 3),
+        "ray_psnr_db": round(loop.psnr_db, 2), "is_compiled": loop.is_compiled,
+        "occupied_share": round(float(model.occupancy.bits.float().mean()), 4),
+    }  # fmt: skip
+    return FittedField(model, record)
+
+
+def _new_model(capture: Capture, preset: Preset, frames: FrameStore) -> AvatarModel:
+    model = AvatarModel(preset.field)
+    expression = frames.expression.cpu()
+    model.head.warp.start_from_face(capture.face.points, capture.face.deltas, expression.std(0, correction=0).numpy())
+    model.to(frames.images.device)
+    model.pose.fit_range(frames.rotation, frames.translation)
+    hull = loose_hull(model.occupancy.centres(), frames)
+    model.occupancy.carve(hull if bool(hull.any()) else torch.ones_like(hull))
+    return model
+
+
+def _budget_bytes(device: torch.device) -> int:
+    if device.type != "cuda":
+        return _CPU_BUDGET_BYTES
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free * _GPU_BUDGET_SHARE)
+
+
+class _Loop:
+    """Runs the steps that are left; on a GPU they are compiled and replayed as one CUDA graph."""
+
+    def __init__(
+        self, model: AvatarModel, frames: FrameStore, preset: Preset, optimizer: torch.optim.Adam, begun: Progressed
+    ) -> None:
+        self.model, self.preset, self.optimizer, self.begun = model, preset, optimizer, begun
+        self.is_compiled = can_compile(model.device)
+        self.step = FieldStep(model, frames, preset, self.is_compiled)
+        self.compile_s = 0.0
+        self.seconds = begun.seconds
+        self.ms_per_step = 0.0
+        self.psnr_db = 0.0
+
+    def run(self, save: Callable[[Progressed], None], progress: Progress) -> None:
+        """Train to the last step, saving now and then."""
+        preset, done = self.preset, self.begun.step
+        if done >= preset.n_steps:
+            return
+        progress("training", done, preset.n_steps, "compiling" if self.is_compiled else "")
+        started = time.perf_counter()
+        advance = self._prepared(done)
+        self.compile_s = time.perf_counter() - started
+        started = saved = time.perf_counter()
+        warm_up = int(preset.warm_up_share * preset.n_steps)
+        error = torch.zeros((), device=self.model.device)
+        for index in range(done, preset.n_steps):
+            if index >= warm_up and index % preset.occupancy_every == 0:
+                self.step.refresh_occupancy()
+            self._set_schedule(index)
+            error = error.lerp(advance(), 0.05)
+            if (index + 1) % _REPORT_EVERY == 0 or index + 1 == preset.n_steps:
+                self.seconds = self.begun.seconds + time.perf_counter() - started
+                self._report(index + 1, error, done, progress)
+                if time.perf_counter() - saved > _CHECKPOINT_EVERY_S or index + 1 == preset.n_steps:
+                    save(Progressed(index + 1, self.seconds))
+                    saved = time.perf_counter()
+        self.ms_per_step = (time.perf_counter() - started) / (preset.n_steps - done) * 1e3
+
+    def _set_schedule(self, index: int) -> None:
+        set_rates(self.optimizer, self.preset, index)
+        self.step.scale.fill_(sample_scale(self.preset, index))
+
+    def _report(self, done: int, error: Tensor, begun: int, progress: Progress) -> None:
+        value = float(error) / (1 - 0.95 ** (done - begun))
+        if not math.isfinite(value):
+            raise MachineError(
+                f"The training diverged at step {done}. Try another --seed; if it happens again, please report it."
+            )
+        self.psnr_db = -10 * math.log10(max(value, 1e-10))
+        progress("training", done, self.preset.n_steps, f"{self.psnr_db:.1f} dB")
+
+    def _advance(self) -> Tensor:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, error = self.step.loss()
+        loss.backward()
+        self.optimizer.step()
+        return error
+
+    def _prepared(self, index: int) -> StepFunction:
+        """Return the function that advances by one step; on a GPU a captured graph of it."""
+        self._set_schedule(index)
+        if self.model.device.type != "cuda":
+            return self._advance
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(_GRAPH_WARM_UP):
+                self._advance()
+        torch.cuda.current_stream().wait_stream(side)
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            error = self._advance()
+
+        def replay() -> Tensor:
+            graph.replay()
+            return error
+
+        return replay
+
+
+def _settle_occupancy(step: FieldStep, model: AvatarModel) -> None:
+    """Measure the occupancy over many expressions without forgetting, and leave room for unseen ones."""
+    model.occupancy.density.zero_()
+    for _ in range(_SETTLING_ROUNDS):
+        step.refresh_occupancy(keep=1.0)
+    model.occupancy.dilate()

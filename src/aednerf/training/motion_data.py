@@ -1,0 +1,138 @@
+"""What the motion network learns from: takes of sound and motion, and the many ways they could also have sounded.
+
+One minute of one speaker is little, so every take is heard again faster and slower (which moves pitch and formants too),
+louder and softer and in noise, and every batch is warped, tilted and masked along the mel axis (after SpecAugment, Park
+et al. 2019, and vocal tract length perturbation, Jaitly and Hinton 2013).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aednerf.core.records import Array
+from aednerf.core.units import SAMPLES_PER_FRAME, frames_for_samples
+from aednerf.speech.encoder import SpeechEncoder, encode
+from aednerf.speech.features import LOG_MEL_DIM, N_MELS, N_SPECTRA, SILENT_VALUE
+
+
+@dataclass(frozen=True)
+class Take:
+    """One stretch of a recording: sound, what the lower face did, and which frames are known."""
+
+    audio: Array
+    """[640 T] samples."""
+
+    target: Array
+    """[T, C] the driven columns; any number where `known` is false."""
+
+    known: np.ndarray
+    """[T] bool."""
+
+    emotion: Array
+    """[8] the emotion vector of the whole take."""
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def __getitem__(self, frames: slice) -> Take:
+        first, end, _ = frames.indices(len(self))
+        audio = self.audio[first * SAMPLES_PER_FRAME : end * SAMPLES_PER_FRAME]
+        return replace(self, audio=audio, target=self.target[frames], known=self.known[frames])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A take as the network sees it."""
+
+    inputs: Array
+    """[T, D + 8] features followed by the emotion vector."""
+
+    target: Array
+    """[T, C]"""
+
+    known: np.ndarray
+    """[T] float32, 1 where the target counts."""
+
+
+def rows_of(take: Take, encoder: SpeechEncoder) -> Rows:
+    """Return the take as it was recorded."""
+    features = encode(encoder, take.audio)[: len(take)]
+    emotion = np.broadcast_to(take.emotion, (len(features), len(take.emotion)))
+    inputs = np.concatenate([features, emotion], axis=1).astype(np.float32)
+    return Rows(inputs, take.target[: len(features)], take.known[: len(features)].astype(np.float32))
+
+
+def varied(take: Take, rng: np.random.Generator) -> Take:
+    """Return the take at another speed (and so pitch), loudness and noise."""
+    speed = rng.uniform(0.86, 1.16)
+    n_samples = int(len(take.audio) / speed)
+    audio = np.interp(np.arange(n_samples) * speed, np.arange(len(take.audio)), take.audio)
+    n_frames = min(frames_for_samples(n_samples), int(len(take) / speed))
+    if n_frames < 2:
+        return take
+    times = np.clip((np.arange(n_frames) + 0.5) * speed - 0.5, 0, len(take) - 1)
+    before = times.astype(int)
+    after = np.minimum(before + 1, len(take) - 1)
+    share = (times - before)[:, None]
+    target = (1 - share) * take.target[before] + share * take.target[after]
+    if rng.random() < 0.7:
+        level = float(np.sqrt(np.mean(audio**2))) + 1e-9
+        audio = audio + level * 10 ** (-rng.uniform(8, 35) / 20) * coloured_noise(len(audio), rng)
+    audio = np.clip(audio * 10 ** (rng.uniform(-14, 6) / 20), -1, 1).astype(np.float32)
+    return Take(audio[: n_frames * SAMPLES_PER_FRAME], target.astype(np.float32), take.known[before] & take.known[after], take.emotion)
+
+
+def silence(n_frames: int, rest: Array, emotion: Array, rng: np.random.Generator) -> Take:
+    """Return a take of a room's noise floor (sometimes digital silence) in which the face is at rest."""
+    audio = np.zeros(n_frames * SAMPLES_PER_FRAME)
+    if rng.random() < 0.8:
+        audio = 10 ** (rng.uniform(-75, -42) / 20) * coloured_noise(len(audio), rng)
+    target = np.broadcast_to(rest, (n_frames, len(rest)))
+    return Take(audio.astype(np.float32), target.astype(np.float32), np.ones(n_frames, bool), emotion)
+
+
+def coloured_noise(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return [n] noise of unit power whose spectrum falls by 0 to 6 dB an octave."""
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    spectrum *= np.maximum(np.arange(len(spectrum)), 1.0 + n / 400) ** -rng.uniform(0, 1)
+    noise = np.fft.irfft(spectrum, n)
+    return noise / (np.sqrt(np.mean(noise**2)) + 1e-12)
+
+
+def perturb_log_mel(inputs: Tensor, generator: torch.Generator) -> Tensor:
+    """Warp, tilt and mask a batch of log-mel rows along the mel axis; what follows the features is untouched.
+
+    Args:
+        inputs: [B, L, 320 + 8]
+        generator: on the CPU, whatever the device of the inputs.
+    """
+    features, rest = inputs[..., :LOG_MEL_DIM], inputs[..., LOG_MEL_DIM:]
+    n_batch, n_rows, _ = features.shape
+    x = features.reshape(n_batch, n_rows * N_SPECTRA, N_MELS)
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return (low + (high - low) * torch.rand(shape, generator=generator)).to(inputs.device)
+
+    bands = torch.arange(N_MELS, device=inputs.device)
+    source = (bands * uniform(0.9, 1.1, n_batch, 1) + uniform(-2, 2, n_batch, 1)).clamp(0, N_MELS - 1)
+    below = source.floor().long()
+    share = (source - below)[:, None]
+
+    def at(index: Tensor) -> Tensor:
+        return x.gather(2, index[:, None].expand(-1, x.shape[1], -1))
+
+    x = (1 - share) * at(below) + share * at((below + 1).clamp(max=N_MELS - 1))
+    tilt = uniform(-0.35, 0.35, n_batch, 1) * (bands / (N_MELS - 1) - 0.5)
+    ripple = uniform(0, 0.15, n_batch, 1) * torch.sin(uniform(2, 12, n_batch, 1) * bands / N_MELS + uniform(0, 6.3, n_batch, 1))
+    x = (x + (tilt + ripple)[:, None]).clamp(min=SILENT_VALUE)
+    start, width = uniform(0, N_MELS, n_batch, 2, 1), uniform(0, 12, n_batch, 2, 1)
+    banded = ((bands >= start) & (bands < start + width)).any(1)[:, None]
+    spectra = torch.arange(x.shape[1], device=inputs.device)
+    start, width = uniform(0, x.shape[1], n_batch, 2, 1), uniform(0, 8, n_batch, 2, 1)
+    brief = ((spectra >= start) & (spectra < start + width)).any(1)[:, :, None]
+    x = torch.where(banded | brief, x.mean((1, 2), keepdim=True), x)
+    return torch.cat([x.reshape(features.shape), rest], dim=-1)

@@ -1,0 +1,118 @@
+"""One training step of the field: draw rays, render, compare, update. Fixed shapes and no host in the loop."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from aednerf.core.units import HEAD_BOX_HALF_M
+from aednerf.ops.composite import over
+from aednerf.render.model import AvatarModel
+from aednerf.render.rays import cast
+from aednerf.render.volume import render_batch
+from aednerf.training import losses
+from aednerf.training.config import Preset
+from aednerf.training.frame_store import FrameStore
+from aednerf.training.ray_sampling import mouth_slice, sample_pixels
+
+_EMPTY_POINTS = 1024
+"""Random points a frame at which density is discouraged."""
+
+
+class FieldStep:
+    """Computes the loss of a step; `scale` (how much coarser than in the end the samples lie) changes in place."""
+
+    def __init__(self, model: AvatarModel, frames: FrameStore, preset: Preset, is_compiled: bool) -> None:
+        self.model = model
+        self.frames = frames
+        self.preset = preset
+        device = frames.images.device
+        self.scale = torch.ones((), device=device)
+        self.final_step = preset.field.step_m / HEAD_BOX_HALF_M
+        self.n_candidates = _candidates(model, self.final_step)
+        self.head = torch.compile(model.head.forward, dynamic=False) if is_compiled else model.head.forward
+
+    def loss(self) -> tuple[Tensor, Tensor]:
+        """Return the loss of one random batch, and the squared colour error of its rays."""
+        frames, batch, weight = self.frames, self.preset.batch, self.preset.loss
+        device = frames.images.device
+        chosen = torch.randint(0, frames.n_frames, (batch.n_frames,), device=device)
+        pixels = sample_pixels(frames.boxes[chosen], frames.size, batch)
+        u, v = pixels.unbind(-1)
+        row = chosen.unsqueeze(1)
+        truth = frames.images[row, v, u].float() / 255
+        matte = frames.mattes[row, v, u].float() / 255
+        region = frames.regions[row, v, u]
+        plate = frames.plates[frames.clip[chosen].unsqueeze(1), v, u].float() / 255
+
+        rotation, translation = self.model.pose(frames.rotation[chosen], frames.translation[chosen])
+        places = pixels.float() + 0.5
+        rays = cast(places, frames.intrinsics[chosen], rotation, translation)
+        state = self.model.head.prepare(*self._codes(chosen))
+        jitter = torch.rand(batch.n_frames * batch.n_rays, 1, device=device)
+        head = render_batch(
+            lambda points: self.head(points, state), rays, self.model.space, self.final_step * self.scale, jitter,
+            self.n_candidates, batch.n_slots,
+        )  # fmt: skip
+        pose = self.model.pose.standardise(frames.rotation[chosen], frames.translation[chosen])
+        torso, bend = self.model.torso(places / frames.size * 2 - 1, pose)
+        person = over(head, torso)
+        picture = person[..., :3] + (1 - person[..., 3:]) * plate
+
+        anywhere = torch.rand(batch.n_frames, _EMPTY_POINTS, 3, device=device) * 2 - 1
+        density, _ = self.model.head(anywhere, state)
+        colour = losses.colour_loss(picture, truth)
+        total = (
+            colour
+            + weight.head_alpha * losses.head_alpha_loss(head[..., 3], matte, region)
+            + weight.person_alpha * losses.person_alpha_loss(person[..., 3], matte)
+            + weight.person_alpha * losses.behind_jaw_loss(torso[..., 3], matte, region)
+            + weight.structure * self._structure(picture, truth)
+            + weight.empty_space * losses.empty_space_loss(density)
+            + weight.warp_size * (state.warp.whole.square().mean() + state.warp.mouth.square().mean())
+            + weight.torso_bend * bend.square().mean()
+        )
+        return total, colour.detach()
+
+    def _codes(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the frames' expressions and residuals, with noise, and some residuals zeroed."""
+        preset = self.preset
+        expression, residual = self.frames.expression[chosen], self.frames.residual[chosen]
+        expression = expression + preset.expression_noise * torch.randn_like(expression)
+        keep = torch.rand(len(chosen), 1, device=chosen.device) >= preset.residual_dropped
+        return expression, (residual + preset.residual_noise * torch.randn_like(residual)) * keep
+
+    def _structure(self, picture: Tensor, truth: Tensor) -> Tensor:
+        edge = self.preset.batch.mouth_patch_px
+        mouth = mouth_slice(self.preset.batch)
+        shape = (-1, edge, edge, 3)
+        return losses.structure_loss(picture[:, mouth].reshape(shape), truth[:, mouth].reshape(shape))
+
+    @torch.no_grad()
+    def refresh_occupancy(self, keep: float = 0.95) -> None:
+        """Measure the density in every cell that may hold something, each for one of the training expressions.
+
+        Args:
+            keep: what is left of the densities measured before, as a factor.
+        """
+        occupancy = self.model.occupancy
+        resolution = len(occupancy.bits)
+        device = self.frames.images.device
+        cells = occupancy.may_hold.view(-1).nonzero().squeeze(1)
+        n_frames = self.preset.batch.n_frames
+        cells = cells[torch.randperm(len(cells), device=device)]
+        cells = torch.nn.functional.pad(cells, (0, -len(cells) % n_frames), value=int(cells[0]))
+        z = cells // (resolution * resolution)
+        y, x = (cells // resolution) % resolution, cells % resolution
+        corner = torch.stack([x, y, z], dim=-1).float()
+        points = (corner + torch.rand_like(corner)) / resolution * 2 - 1
+        chosen = torch.randint(0, self.frames.n_frames, (n_frames,), device=device)
+        state = self.model.head.prepare(self.frames.expression[chosen], self.frames.residual[chosen])
+        density, _ = self.model.head(points.view(n_frames, -1, 3), state)
+        occupancy.update(cells, density.reshape(-1), self.preset.field.step_m, keep)
+
+
+def _candidates(model: AvatarModel, step: float) -> int:
+    """Return how many steps cross the box around what may be occupied, corner to corner."""
+    low, high = model.occupancy.box
+    return int(float((high - low).norm()) / step) + 2

@@ -1,0 +1,130 @@
+"""The parts of the radiance field: poses, the warp's start from a face, the bias, occupancy, the torso."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from aednerf.core.errors import InputError
+from aednerf.core.records import ARKIT_NAMES
+from aednerf.core.units import HEAD_BOX_HALF_M
+from aednerf.field.config import FieldConfig
+from aednerf.field.head import EXPRESSION_SCALE, HeadField
+from aednerf.field.occupancy import ALPHA_THRESHOLD, Occupancy
+from aednerf.field.pose import PoseLayer, matrix_from_rotvec, rotvec_from_matrix
+from aednerf.field.torso import TorsoField
+from aednerf.field.warp import LowRankWarp
+
+SMALL = FieldConfig(
+    n_levels=3, base=4, finest=16, log2_entries=8, width=16, n_residual=4, n_basis=8, warp_resolution=24,
+    mouth_resolution=20, occupancy_resolution=16, torso_levels=3, torso_finest=32, torso_log2_entries=8, torso_width=16,
+)  # fmt: skip
+
+
+def test_rotation_vectors_round_trip() -> None:
+    rotvec = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)) * 0.6
+    rotvec[0] = 0
+    torch.testing.assert_close(rotvec_from_matrix(matrix_from_rotvec(rotvec)), rotvec, atol=2e-5, rtol=1e-4)
+
+
+def test_the_pose_layer_starts_as_identity_and_clamps_its_input() -> None:
+    layer = PoseLayer()
+    rotation, translation = matrix_from_rotvec(torch.randn(20, 3) * 0.1), torch.randn(20, 3) * 0.02
+    layer.fit_range(rotation, translation)
+    turned, moved = layer(rotation, translation)
+    torch.testing.assert_close(turned, rotation, atol=1e-5, rtol=0)
+    torch.testing.assert_close(moved, translation)
+    far = layer.standardise(matrix_from_rotvec(torch.tensor([[1.5, 0.0, 0.0]])), translation[:1])
+    assert (far.abs() <= layer.limit + 1e-6).all()
+    with torch.no_grad():
+        layer.weight[3, 0] = 1.0
+    assert float((layer(rotation, translation)[1] - translation)[:, 0].min()) > 0.01
+
+
+def test_the_field_config_round_trips_and_refuses_nonsense() -> None:
+    assert FieldConfig.from_dict(SMALL.to_dict()) == SMALL
+    for values in ({"n_levels": 1000}, {"surprise": 1}, {"width": "64"}, {"base": 4.5}, {"step_m": 0.0}):
+        with pytest.raises(InputError):
+            FieldConfig.from_dict(values)
+
+
+def _jaw(strength_m: float = 0.02) -> tuple[np.ndarray, np.ndarray]:
+    """A sphere of points whose lower front half moves down with jawOpen."""
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(2500, 3))
+    points = (points / np.linalg.norm(points, axis=1, keepdims=True) * 0.09).astype(np.float32)
+    deltas = np.zeros((len(ARKIT_NAMES), 2500, 3), np.float32)
+    weight = np.clip(-points[:, 1] / 0.05, 0, 1) * np.clip(points[:, 2] / 0.03, 0, 1)
+    deltas[ARKIT_NAMES.index("jawOpen"), :, 1] = -strength_m * weight
+    return points, deltas
+
+
+def test_the_warp_starts_as_the_face_models_own() -> None:
+    points, deltas = _jaw()
+    warp = LowRankWarp(SMALL)
+    warp.start_from_face(points, deltas, np.full(len(ARKIT_NAMES), 0.1, np.float32))
+    code = torch.zeros(1, len(ARKIT_NAMES) + SMALL.n_residual)
+    code[0, ARKIT_NAMES.index("jawOpen")] = 1.0
+    neutral = torch.as_tensor(points)[None] / HEAD_BOX_HALF_M
+    moved = neutral + torch.as_tensor(deltas[ARKIT_NAMES.index("jawOpen")])[None] / HEAD_BOX_HALF_M
+    with torch.no_grad():
+        unmoved_error = (moved - neutral).norm(dim=-1) * HEAD_BOX_HALF_M
+        error = (warp(moved, warp.prepare(code)) - neutral).norm(dim=-1) * HEAD_BOX_HALF_M
+    jaw = unmoved_error[0] > 0.01
+    assert float(error[0, jaw].median()) < 0.2 * float(unmoved_error[0, jaw].median())
+    assert float(error[0, ~jaw].median()) < 0.001
+    with torch.no_grad():
+        still = warp(neutral, warp.prepare(torch.zeros_like(code)))
+    torch.testing.assert_close(still, neutral)
+
+
+def test_the_bias_is_the_same_as_concatenating_the_code() -> None:
+    torch.manual_seed(0)
+    head = HeadField(SMALL)
+    expression, residual = torch.rand(2, len(ARKIT_NAMES)), torch.randn(2, SMALL.n_residual)
+    points = torch.rand(2, 30, 3) * 2 - 1
+    density, colour = head(points, head.prepare(expression, residual))
+    code = torch.cat([EXPRESSION_SCALE * expression, residual], dim=-1)
+    encoded = head.grid((points.view(-1, 3) + 1) / 2).view(2, 30, -1)
+    joined = torch.cat([encoded, code.unsqueeze(1).expand(-1, 30, -1)], dim=-1)
+    weight = torch.cat([head.first.weight, head.condition.weight], dim=1)
+    hidden = torch.relu(head.hidden(torch.relu(joined @ weight.T + head.condition.bias)))
+    raw = head.last(hidden)
+    torch.testing.assert_close(density, torch.exp(raw[..., 0] - 5), rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(colour, torch.sigmoid(raw[..., 1:]), rtol=1e-3, atol=1e-5)
+
+
+def test_occupancy_keeps_what_is_dense_enough_and_its_box() -> None:
+    occupancy = Occupancy(8)
+    occupancy.carve(torch.ones(8, 8, 8, dtype=torch.bool))
+    threshold = ALPHA_THRESHOLD / 0.2  # a 2 mm sample
+    cells = torch.arange(512)
+    density = torch.zeros(512)
+    density[(2 * 8 + 3) * 8 + 5] = threshold * 1.1
+    density[0] = threshold * 0.9
+    occupancy.update(cells, density, 0.002, keep=0.0)
+    assert occupancy.bits.nonzero().tolist() == [[2, 3, 5]]
+    low, high = occupancy.box
+    torch.testing.assert_close(low, torch.tensor([5, 3, 2]) / 4 - 1.0)
+    torch.testing.assert_close(high, torch.tensor([6, 4, 3]) / 4 - 1.0)
+    occupancy.dilate()
+    assert int(occupancy.bits.sum()) == 27
+
+
+def test_carved_cells_stay_empty() -> None:
+    occupancy = Occupancy(4)
+    allowed = torch.zeros(4, 4, 4, dtype=torch.bool)
+    allowed[1, 1, 1] = True
+    occupancy.carve(allowed)
+    occupancy.update(torch.arange(64), torch.full((64,), 1e3), 0.002, keep=0.95)
+    assert occupancy.bits.sum() == 1
+
+
+def test_the_torso_is_premultiplied_and_bends_with_the_pose() -> None:
+    torch.manual_seed(0)
+    torso = TorsoField(SMALL)
+    places = torch.rand(2, 40, 2) * 2 - 1
+    rgba, bend = torso(places, torch.randn(2, 6))
+    assert (rgba[..., :3] <= rgba[..., 3:] + 1e-6).all()
+    assert bend.abs().max() < 0.25
