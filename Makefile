@@ -52,7 +52,7 @@ check: lint types test
 
 # In whatever Python has PyTorch with CUDA: machines with a GPU come with their own.
 gpu:
-	PYTHONPATH=src $(PYTHON) -m pytest -m gpu
+	PYTHONPATH=src $(PYTHON) -m pytest tests -o addopts=-ra -m gpu
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

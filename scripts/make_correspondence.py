@@ -1,7 +1,7 @@
 """Make `src/aednerf/face/correspondence.npz`: where MediaPipe's 478 landmarks lie on the ICT-FaceKit mesh.
 
-Sources: the canonical face (468 vertices, centimetres) inside `face_landmarker.task` (MediaPipe, Google, Apache-2.0) and
-the mean face of ICT-FaceKit Light (USC ICT, MIT). The canonical face is brought onto the mean face with the 68 iBUG
+Sources: the canonical face (468 vertices, centimetres) inside `face_landmarker.task` (MediaPipe, Google, Apache-2.0)
+and the mean face of ICT-FaceKit Light (USC ICT, MIT). The canonical face is brought onto the mean face with the 68 iBUG
 pairs (similarity, then a thin-plate spline), and each of its vertices goes to the closest point of the skin. The rims
 of lids and lips follow the model's own rims between the iBUG points, and the lips' other rows lie between them, so that
 each point sits on the lid or lip that it moves with. Irises go to the rim of the eyeball's pupil shape.
@@ -11,7 +11,6 @@ Usage: python scripts/make_correspondence.py face_landmarker.task ict_facekit_li
 
 from __future__ import annotations
 
-import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from aednerf.core.files import atomic_path
@@ -80,13 +79,13 @@ def main(task: str, face_model: str, out: str = str(OUT)) -> None:
 def canonical_face(task: str) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Read the canonical face of a Face Landmarker: points [468, 3] in centimetres and triangles [898, 3].
 
-    The metadata is a protocol buffer (`face_geometry/protos/geometry_pipeline_metadata.proto`): field 1 is a Mesh3d with
-    the repeated float field 3 (x, y, z, u, v) and the repeated integer field 4.
+    The metadata is a protocol buffer (`face_geometry/protos/geometry_pipeline_metadata.proto`): field 1 is a Mesh3d
+    with the repeated float field 3 (x, y, z, u, v) and the repeated integer field 4.
     """
     with zipfile.ZipFile(task) as archive:
         fields = wire_fields(archive.read(METADATA))
-    mesh = wire_fields(next(value for number, value in fields if number == 1))
-    floats = b"".join(value for number, value in mesh if number == 3)
+    mesh = wire_fields(next(value for number, value in fields if number == 1 and isinstance(value, bytes)))
+    floats = b"".join(value for number, value in mesh if number == 3 and isinstance(value, bytes))
     indices = [value for number, value in mesh if number == 4]
     return np.frombuffer(floats, "<f4").reshape(-1, 5)[:, :3].copy(), np.array(indices, np.int32).reshape(-1, 3)
 
@@ -138,16 +137,16 @@ def facing(triangles: NDArray[np.int32], points: NDArray[np.float32]) -> NDArray
     return triangles[np.cross(b - a, c - a)[:, 2] > 0]
 
 
-def edge_graph(triangles: NDArray[np.int32], points: NDArray[np.float32]) -> csr_matrix:
+def edge_graph(triangles: NDArray[np.int32], points: NDArray[np.float32]) -> csr_array:
     """Return the vertices' distances along the triangles' edges, as a sparse symmetric matrix."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     edges = np.unique(np.sort(edges, axis=1), axis=0)
     length = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=-1)
-    return coo_matrix((length, (edges[:, 0], edges[:, 1])), shape=(ict.FACE.stop,) * 2).tocsr()
+    return coo_array((length, (edges[:, 0], edges[:, 1])), shape=(ict.FACE.stop,) * 2).tocsr()
 
 
 def along_rim(
-    graph: csr_matrix, face: ict.FaceModel, numbers: tuple[int, ...], landmarks: tuple[int, ...], canonical: NDArray
+    graph: csr_array, face: ict.FaceModel, numbers: tuple[int, ...], landmarks: tuple[int, ...], canonical: NDArray
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Place landmarks on the shortest path through iBUG points, spaced as on the canonical face in between.
 
@@ -172,8 +171,9 @@ def along_rim(
 
 
 def place_lip_rows(
-    vertices: NDArray[np.int32], weights: NDArray[np.float32], graph: csr_matrix, skin: NDArray[np.int32], neutral: NDArray
-) -> None:
+    vertices: NDArray[np.int32], weights: NDArray[np.float32], graph: csr_array, skin: NDArray[np.int32],
+    neutral: NDArray[np.float32],
+) -> None:  # fmt: skip
     """Place the two middle rows of each lip between its rims, on triangles of that lip alone (in place)."""
     rims = [np.unique(vertices[list(rows[0][1:-1])]) for rows in (UPPER_LIP_ROWS, LOWER_LIP_ROWS)]
     upper, lower = (dijkstra(graph, directed=False, indices=rim, min_only=True) for rim in rims)
@@ -190,7 +190,7 @@ def closest_on(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Find the closest point of some triangles to each point: vertices [N, 3] and barycentric weights [N, 3]."""
     corners = neutral[triangles].astype(float)
-    chosen = np.zeros(len(points), int)
+    chosen = np.zeros(len(points), np.intp)
     weights = np.zeros((len(points), 3), np.float32)
     for i, point in enumerate(points):
         w = closest_barycentric(point, corners)

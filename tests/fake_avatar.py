@@ -1,4 +1,4 @@
-"""A person and a voice without a network, with the surfaces of `AvatarModel` and `MotionGenerator`, for tests."""
+"""A person and a voice without networks, with the surfaces of `AvatarModel` and `MotionGenerator`, for tests."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class FakePerson(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.config = SimpleNamespace(n_residual=N_RESIDUAL)
+        self.device = torch.device("cpu")
 
     def render(
         self, rotation: np.ndarray, translation: np.ndarray, expression: np.ndarray, residual: np.ndarray,
@@ -36,14 +37,11 @@ class FakePerson(nn.Module):
             position = view[:, :3] @ position + view[:, 3]
         u, v = camera.project(position)
         radius = camera.focal_px * HEAD_RADIUS_M / -position[2]
-        y, x = torch.meshgrid(torch.arange(camera.height) + 0.5, torch.arange(camera.width) + 0.5, indexing="ij")
-        head = ((x - u) ** 2 + (y - v) ** 2 < radius**2).float()
-        torso = (y > 0.85 * camera.height).float() * (1 - head)
-        colour = [0.5, float(expression[JAW_OPEN]), 0.5 + 0.5 * float(residual[0])]
-        layers = [head * c for c in colour] + [head]
-        layers[0] = layers[0] + torso
-        layers[3] = layers[3] + torso
-        return torch.stack(layers, -1)
+        x, y = np.arange(camera.width) + 0.5, np.arange(camera.height)[:, None] + 0.5
+        picture = np.zeros((camera.height, camera.width, 4), np.float32)
+        picture[int(0.85 * camera.height) :] = (1, 0, 0, 1)
+        picture[(x - u) ** 2 + (y - v) ** 2 < radius**2] = (0.5, expression[JAW_OPEN], 0.5 + 0.5 * residual[0], 1)
+        return torch.from_numpy(picture)
 
 
 class FakeVoice:
@@ -53,8 +51,9 @@ class FakeVoice:
         self.n_residual = n_residual
 
     def generate(
-        self, chunks: Iterable[np.ndarray], emotion: EmotionTrack, *, blink: bool = True, seed: int = 0
-    ) -> Iterator[Motion]:
+        self, chunks: Iterable[np.ndarray], emotion: EmotionTrack, *, blink: bool = True, seed: int = 0,
+        mouth_gain: float = 1.0, audio_offset_s: float = 0.0,
+    ) -> Iterator[Motion]:  # fmt: skip
         held, n_samples, n_frames = np.zeros(0, np.float32), 0, 0
         for chunk in chunks:
             held, n_samples = np.concatenate([held, chunk]), n_samples + len(chunk)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aednerf.capture.clip import Clip, parse_clip, require_clip
+from aednerf.capture.clip import Clip, as_clip, parse_clip, require_clip
 from aednerf.core.errors import InputError
 from aednerf.core.records import EMOTIONS
 
@@ -79,3 +81,10 @@ def test_a_missing_file_is_told_from_a_mistyped_label(tmp_path):
         require_clip(f"{video}:hapy")
     with pytest.raises(InputError, match="is a folder"):
         require_clip(str(tmp_path))
+
+
+def test_programs_may_give_text_or_paths():
+    clip = Clip("a.mp4", "happy", 0.5)
+    assert as_clip(clip) is clip
+    assert as_clip("a.mp4:happy:0.5") == clip
+    assert as_clip(Path("a.mp4:happy")) == Clip("a.mp4:happy")

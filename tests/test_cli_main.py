@@ -81,7 +81,7 @@ def test_a_wrong_command_line_exits_with_2(arguments, capsys):
         (RuntimeError("I/O error: No space left on device (os error 28)"), 1, "the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "out"), 1, "no permission (out)"),
         (MemoryError(), 1, "out of memory"),
-        (KeyboardInterrupt(), 130, "--resume"),
+        (KeyboardInterrupt(), 130, "same command again"),
     ],
 )
 def test_an_error_is_one_line_with_its_exit_code(error, code, text, monkeypatch, capsys):

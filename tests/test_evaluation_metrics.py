@@ -58,7 +58,7 @@ def lips() -> np.ndarray:
 
 def test_lmd_ignores_a_shift_and_scales_with_the_picture() -> None:
     points = lips()
-    assert lmd(points + np.float32([7, -3]), points, 512) == pytest.approx(0, abs=1e-4)
+    assert lmd(points + np.array([7, -3], np.float32), points, 512) == pytest.approx(0, abs=1e-4)
     assert lmd(points, points[::-1].copy(), 256) == pytest.approx(2 * lmd(points, points[::-1].copy(), 512))
 
 
@@ -76,7 +76,7 @@ def test_sharpness_falls_with_blur() -> None:
     ramp = np.tile(np.arange(64, dtype=np.uint8)[None, :, None] * 2, (48, 1, 3))
     inside = np.zeros((48, 64), bool)
     inside[2:-2, 2:-2] = True
-    assert gradient_energy(ramp, inside) == pytest.approx((8 * 2 / 255) ** 2, rel=1e-4)  # Sobel of a slope of 2: 8 times it
+    assert gradient_energy(ramp, inside) == pytest.approx((8 * 2 / 255) ** 2, rel=1e-4)  # 8 times the slope
     blurred = ((PICTURE.astype(int) + np.roll(PICTURE, 1, 1)) // 2).astype(np.uint8)
     assert gradient_energy(blurred, inside) < 0.8 * gradient_energy(PICTURE, inside)
 
@@ -113,7 +113,7 @@ def test_boxes_are_enlarged_by_a_quarter() -> None:
 
 
 def test_a_box_outside_the_picture_is_empty() -> None:
-    points = face() + np.float32([500, 0])
+    points = face() + np.array([500, 0], np.float32)
     regions = regions_of(points, np.zeros((48, 64), np.uint8))
     assert not regions["mouth"].any() and not regions["head"].any()
     figures = score(PICTURE, PICTURE, regions)

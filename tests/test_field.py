@@ -110,6 +110,10 @@ def test_occupancy_keeps_what_is_dense_enough_and_its_box() -> None:
     torch.testing.assert_close(high, torch.tensor([6, 4, 3]) / 4 - 1.0)
     occupancy.dilate()
     assert int(occupancy.bits.sum()) == 27
+    loaded = Occupancy(8)
+    loaded.load_state_dict(occupancy.state_dict())
+    assert torch.equal(loaded.bits, occupancy.bits)
+    torch.testing.assert_close(loaded.box, occupancy.box)
 
 
 def test_carved_cells_stay_empty() -> None:

@@ -115,11 +115,10 @@ def prepare(
         out: the capture to make.
         size: width and height of its pictures, in pixels; even.
         max_seconds: take only the first seconds of each video.
-        face: which face, where there are several: `largest`, or a number from 0, left to right.
+        face: which face, where there are several: `largest`, or a number from 1, left to right.
         consent: a note on the person's consent, kept in the capture and its avatars.
         force: replace a finished capture.
     """
-    from aednerf import assets
     from aednerf.capture.clip import require_clip
     from aednerf.capture.steps import prepare as run
     from aednerf.terminal import Steps
@@ -128,13 +127,10 @@ def prepare(
         raise InputError("Expected at least one video: aednerf prepare VIDEO[:EMOTION[:INTENSITY]]... -o CAPTURE.")
     clips = [require_clip(video) for video in videos]
     with Steps() as steps:
-        for name in assets.ASSETS:
-            assets.find(name, steps)
-        capture = run(
-            clips, out, size=size, max_seconds=max_seconds, face=face, consent=consent, force=force, progress=steps
-        )
-    for warning in capture.manifest.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        capture = run(clips, out, size, max_seconds, face, consent, force, steps)
+    for finding in capture.manifest.health.get("findings", ()):
+        if finding["severity"] != "note":
+            print(f"{finding['severity']}: {finding['measured']} {finding['advice']}")
     print(f"{capture.path}: {capture.n_frames} frames. Look at {capture.path / 'report.html'} before you train.")
 
 
@@ -151,6 +147,8 @@ def train(
 ) -> None:
     """Learn an avatar from a capture.
 
+    Interrupted work is continued when the command is given again.
+
     For example: aednerf train captures/me -o avatars/me --preset fast
 
     Args:
@@ -159,15 +157,15 @@ def train(
         preset: smoke (a small picture in minutes, even on a processor), fast (minutes on a GPU) or full (the best).
         device: where to compute; auto takes the GPU where there is one.
         seed: of all chance in training.
-        resume: continue an interrupted training; an error where there is none.
-        force: replace a finished avatar.
+        resume: insist on continuing an interrupted training: an error where there is none.
+        force: replace a finished avatar, and forget an unfinished one.
     """
     from aednerf.terminal import Steps
     from aednerf.training.run import train as run
 
     with Steps() as steps:
-        avatar = run(capture, out, preset=preset, device=device, seed=seed, resume=resume, force=force, progress=steps)
-    print(f"{avatar.path}: trained. Let it speak: aednerf speak {avatar.path} --audio hello.wav -o hello.mp4")
+        run(capture, out, preset, device, seed, resume, force, steps)
+    print(f"{out}: trained. Let it speak: aednerf speak {out} --audio hello.wav -o hello.mp4")
 
 
 def speak(
@@ -176,7 +174,7 @@ def speak(
     *,
     audio: tuple[Path, ...],
     out: Out,
-    emotion: str = "neutral",
+    emotion: Annotated[str | None, arg(metavar="TEXT")] = None,
     intensity: float = 1.0,
     emotion_track: Annotated[Path | None, arg(metavar="FILE")] = None,
     camera: str = "front",
@@ -199,7 +197,7 @@ def speak(
         avatar: a bundle that `aednerf train` made.
         audio: the speech, any file with sound. Several make one video each, in the folder OUT.
         out: the video to write: .mp4, .webm, .mov, or a name without an ending for a folder of PNG pictures.
-        emotion: a label, or a mixture such as happy:0.6,sad:0.4.
+        emotion: a label, or a mixture such as happy:0.6,sad:0.4; by default neutral.
         intensity: of the emotion, 0 to 1.
         emotion_track: emotions over time, instead of one: a JSON file.
         camera: front, orbit, yaw=20,pitch=-5 (degrees; yaw > 0 towards the person's left), or a JSON file.
@@ -403,7 +401,7 @@ def run(arguments: Sequence[str]) -> int:
     except AednerfError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted. Give the same command again to continue (train: add --resume).", 130)
+        return _fail("interrupted. Give the same command again, without --force, to continue.", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
         return 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,16 +14,17 @@ from torch import Tensor
 
 from aednerf.avatar.bundle import Bundle, load_bundle
 from aednerf.avatar.camera import CameraPath, View
-from aednerf.avatar.delivery import Delivery, ExpressionSpec, fitted_residual, parse_emotion, parse_expression
+from aednerf.avatar.delivery import Delivery, ExpressionSpec, Voice, parse_emotion, parse_expression
 from aednerf.avatar.restore import pick_device, restore_person, restore_voice
 from aednerf.avatar.scene import Scene
-from aednerf.avatar.sound import Samples, Sound, SoundSource, shifted
+from aednerf.avatar.sound import Samples, Sound, SoundSource
 from aednerf.avatar.speech import Listener, Speech
 from aednerf.core.errors import InputError
 from aednerf.core.records import Camera, Emotion, Frame, Motion
 from aednerf.core.units import FPS
 from aednerf.emotion.space import EmotionTrack
 from aednerf.motion.files import load_motion
+from aednerf.motion.generate import MotionOptions
 
 
 class Person(Protocol):
@@ -30,21 +32,16 @@ class Person(Protocol):
 
     config: Any
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        ...
+
     def render(
         self, rotation: NDArray[np.float32], translation: NDArray[np.float32], expression: NDArray[np.float32],
         residual: NDArray[np.float32], camera: Camera, *, view: NDArray[np.float32] | None = None,
     ) -> Tensor:  # fmt: skip
         """Return [H, W, 4] premultiplied RGBA in [0, 1] of head over torso."""
-        ...
-
-
-class Voice(Protocol):
-    """What turns sound into motion: `motion.generate.MotionGenerator`, or a stand-in with its surface."""
-
-    def generate(
-        self, chunks: Iterable[Samples], emotion: EmotionTrack, *, blink: bool = True, seed: int = 0
-    ) -> Iterator[Motion]:
-        """Yield the motion piece by piece, while the sound is read."""
         ...
 
 
@@ -84,9 +81,29 @@ class Avatar:
         return self.bundle.camera
 
     @property
+    def device(self) -> torch.device:
+        """Where the person is drawn."""
+        return self.model.device
+
+    @property
     def n_residual(self) -> int:
         """How many numbers the person's residual code has."""
         return int(self.model.config.n_residual)
+
+    def fitted(self, motion: Motion) -> Motion:
+        """Return a motion whose residual code is as long as this person's: one without a code gets zeros.
+
+        Raises:
+            InputError: its code has another length, so that it belongs to another avatar.
+        """
+        found = motion.residual.shape[1]
+        if found == self.n_residual:
+            return motion
+        if found:
+            raise InputError(
+                f"The residual code has {found} numbers, expected {self.n_residual}: it was made with another avatar."
+            )
+        return replace(motion, residual=np.zeros((len(motion), self.n_residual), np.float32))
 
     def speak(
         self, audio: SoundSource, emotion: str | Emotion | EmotionTrack | None = None, intensity: float = 1.0,
@@ -107,8 +124,8 @@ class Avatar:
                 the JSON file of a camera path. The head is seen from there; the torso stays as the recording saw it.
             background: `plate`, a picture file, a video file (looped), `#rrggbb`, or `transparent`.
             expression: ARKit coefficients to add: names and values, their JSON file, a Motion or a motion file.
-            mouth_gain: Factor on the lower face, in [0, 4].
-            audio_offset_s: Seconds by which the lips move earlier than the sound would have them.
+            mouth_gain: Scales how far the mouth moves from rest, in [0, 4].
+            audio_offset_s: Seconds by which the lips move earlier against the sound; negative is later.
             blink: Whether the avatar blinks by itself.
             seed: Of the idle motion; the same seed gives the same video.
             size: Width of the output in pixels, even; None is the recording's.
@@ -120,11 +137,13 @@ class Avatar:
         if self.voice is None:
             raise InputError("This avatar has no motion network: it renders motion files, but cannot speak.")
         track = parse_emotion(emotion, intensity, emotion_track)
-        delivery = Delivery(track, parse_expression(expression), mouth_gain, audio_offset_s, blink, seed)
+        options = MotionOptions(mouth_gain, audio_offset_s, blink, seed)
+        addition = parse_expression(expression, self.bundle.rotation, self.bundle.translation)
+        delivery = Delivery(track, options, addition)
         scene = Scene.of(self.bundle, camera, background, size)
         sound = Sound(audio)
         return Speech(
-            perform=lambda listener: self._perform(sound, delivery, listener), draw=self._drawer(scene), scene=scene,
+            lambda listener: self._perform(sound, delivery, listener), self._drawer(scene), scene,
             n_frames=sound.n_frames, has_sound=True,
         )  # fmt: skip
 
@@ -158,12 +177,14 @@ class Avatar:
     def _explicit(self, motion: Motion | str | Path) -> Motion:
         """Return a motion of this avatar's residual size, read from a file where it is a path."""
         if not isinstance(motion, Motion):
-            motion = load_motion(motion)
-        if not len(motion):
-            raise InputError("The motion has no frames: there is nothing to render.")
-        if round(motion.fps, 3) != FPS:
-            raise InputError(f"The motion has {motion.fps:g} frames per second, expected {FPS}. Resample it.")
-        return fitted_residual(motion, self.n_residual)
+            return load_motion(
+                motion, mean_rotation=self.bundle.rotation, mean_translation=self.bundle.translation,
+                n_residual=self.n_residual,
+            )  # fmt: skip
+        if not len(motion) or round(motion.fps, 3) != FPS:
+            got = f"{len(motion)} at {motion.fps:g}"
+            raise InputError(f"Expected at least one frame of motion, at {FPS} a second; got {got}. Make it anew.")
+        return self.fitted(motion)
 
     def _perform(self, sound: Sound, delivery: Delivery, listener: Listener) -> Iterator[Motion]:
         """Yield the motion of a speech, piece by piece."""
@@ -174,11 +195,7 @@ class Avatar:
                 listener(chunk)
                 yield chunk
 
-        chunks = shifted(heard(), delivery.audio_offset_s)
-        first = 0
-        for motion in self.voice.generate(chunks, delivery.emotion, blink=delivery.blink, seed=delivery.seed):
-            yield delivery.applied(motion, first)
-            first += len(motion)
+        yield from delivery.perform(self.voice, heard())
 
     def _drawer(self, scene: Scene) -> Callable[[Iterator[Motion]], Iterator[Frame]]:
         return lambda motions: self._draw(motions, scene)

@@ -31,7 +31,8 @@ from aednerf.core.files import atomic_folder, atomic_path, require_absent
 from aednerf.core.records import ARKIT_NAMES, Camera
 
 SCHEMA_VERSION = 1
-HALF_FROM_ELEMENTS = 4096  # smaller tensors (biases, the pose layer, statistics) keep their 32 bits: they cost nothing
+HALF_SECTIONS = ("field.", "motion.")
+HALF_FROM_ELEMENTS = 4096  # smaller tensors (biases, the pose layer) keep their 32 bits: they cost nothing
 
 SYNTHETIC = (
     "Every picture made from this avatar is computer-generated. Show it only with the consent of the person, and say "
@@ -97,7 +98,7 @@ def save_bundle(
 
     Args:
         path: The output.
-        bundle: What to write. Large floating-point tensors are stored in 16 bits.
+        bundle: What to write. Large weights are stored in 16 bits.
         preview_video: An mp4 to carry along as `preview.mp4`.
         force: Replace a finished bundle.
     Returns:
@@ -169,7 +170,10 @@ def load_bundle(path: str | Path, device: str | torch.device = "cpu") -> Bundle:
 
 
 def _write_files(folder: Path, bundle: Bundle, preview_video: str | Path | None) -> None:
-    tensors = {name: _compact(value) for name, value in bundle.tensors.items()}
+    tensors = {
+        name: _compact(value) if name.startswith(HALF_SECTIONS) else value.detach().cpu().clone().contiguous()
+        for name, value in bundle.tensors.items()
+    }
     if unknown := [name for name in tensors if name.split(".")[0] not in SECTIONS]:
         raise ValueError(f"bundle tensors must begin with one of {SECTIONS}, got {unknown[0]!r}")
     safetensors.torch.save_file(tensors, folder / "weights.safetensors")

@@ -1,24 +1,36 @@
-"""How a speech is delivered: its emotion, and what is added to or scaled in the motion that speech gives."""
+"""How a speech is delivered: its emotion, the options of the motion, and what is added to the expression."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aednerf.avatar.sound import Samples
 from aednerf.core.errors import InputError
 from aednerf.core.files import read_json
 from aednerf.core.records import ARKIT_NAMES, Emotion, Motion
 from aednerf.emotion.space import EmotionTrack, parse
-from aednerf.motion.channels import SPEECH_COLUMNS
+from aednerf.motion.files import load_motion
+from aednerf.motion.generate import MotionOptions
 
 ExpressionSpec = str | Path | Mapping[str, float] | Motion
-MAX_OFFSET_S = 10.0
-MAX_MOUTH_GAIN = 4.0
+
+
+class Voice(Protocol):
+    """What turns sound into motion: `motion.generate.MotionGenerator`, or a stand-in with its surface."""
+
+    def generate(
+        self, chunks: Iterable[Samples], emotion: EmotionTrack, *, blink: bool = True, seed: int = 0,
+        mouth_gain: float = 1.0, audio_offset_s: float = 0.0,
+    ) -> Iterator[Motion]:  # fmt: skip
+        """Yield the motion piece by piece, while the sound is read."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -26,47 +38,24 @@ class Delivery:
     """The choices that turn a sound into a motion."""
 
     emotion: EmotionTrack
+    options: MotionOptions
     addition: NDArray[np.float32] | None = None
     """[N, 52] added to the expression frame by frame, the last row held; None adds nothing."""
 
-    mouth_gain: float = 1.0
-    """Factor on the lower face."""
+    def perform(self, voice: Voice, chunks: Iterable[Samples]) -> Iterator[Motion]:
+        """Yield the motion that a voice makes of a sound, piece by piece."""
+        o, first = self.options, 0
+        for motion in voice.generate(
+            chunks, self.emotion, blink=o.blink, seed=o.seed, mouth_gain=o.mouth_gain, audio_offset_s=o.audio_offset_s
+        ):
+            yield self._added(motion, first)
+            first += len(motion)
 
-    audio_offset_s: float = 0.0
-    """> 0: the lips move earlier than the sound would have them."""
-
-    blink: bool = True
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.mouth_gain <= MAX_MOUTH_GAIN:
-            raise InputError(f"The mouth gain must lie in [0, {MAX_MOUTH_GAIN:g}], got {self.mouth_gain}.")
-        if not abs(self.audio_offset_s) <= MAX_OFFSET_S:
-            raise InputError(f"The audio offset must lie within {MAX_OFFSET_S:g} s, got {self.audio_offset_s} s.")
-
-    def applied(self, motion: Motion, first: int) -> Motion:
-        """Return a piece of motion with gain and addition; `first` is its first frame's number in the speech."""
-        if self.addition is None and self.mouth_gain == 1.0:
+    def _added(self, motion: Motion, first: int) -> Motion:
+        if self.addition is None:
             return motion
-        expression = motion.expression.copy()
-        expression[:, SPEECH_COLUMNS] *= self.mouth_gain
-        if self.addition is not None:
-            expression += self.addition[np.minimum(np.arange(first, first + len(motion)), len(self.addition) - 1)]
-        return replace(motion, expression=np.clip(expression, 0.0, 1.0))
-
-
-def fitted_residual(motion: Motion, n_residual: int) -> Motion:
-    """Return a motion whose residual code has `n_residual` numbers: a motion without one gets zeros.
-
-    Raises:
-        InputError: it has another number of them, so that it belongs to another avatar.
-    """
-    found = motion.residual.shape[1]
-    if found == n_residual:
-        return motion
-    if found:
-        raise InputError(f"The motion's residual code has {found} numbers, the avatar's {n_residual}: it is another's.")
-    return replace(motion, residual=np.zeros((len(motion), n_residual), np.float32))
+        rows = np.minimum(np.arange(first, first + len(motion)), len(self.addition) - 1)
+        return replace(motion, expression=np.clip(motion.expression + self.addition[rows], 0.0, 1.0))
 
 
 def parse_emotion(
@@ -78,7 +67,7 @@ def parse_emotion(
         InputError: it is unknown or out of range, or both an emotion and a track were given.
     """
     if track is not None:
-        if emotion is not None:
+        if emotion not in (None, "neutral"):
             raise InputError("Both an emotion and an emotion track were given. Give one of them.")
         return track if isinstance(track, EmotionTrack) else EmotionTrack.load(track)
     if isinstance(emotion, EmotionTrack):
@@ -88,11 +77,15 @@ def parse_emotion(
     return EmotionTrack.constant(parse(emotion or "neutral", intensity))
 
 
-def parse_expression(spec: ExpressionSpec | None) -> NDArray[np.float32] | None:
+def parse_expression(
+    spec: ExpressionSpec | None, rotation: NDArray[np.float32], translation: NDArray[np.float32]
+) -> NDArray[np.float32] | None:
     """Read an expression that is added to the speech.
 
     Args:
         spec: ARKit names and values ({"browInnerUp": 0.5}), a JSON file of the same, a Motion, or a motion file.
+        rotation: [3, 3] the avatar's mean pose: Live Link files may come without one.
+        translation: [3] likewise.
     Returns:
         [N, 52], or None where nothing is added.
     Raises:
@@ -100,17 +93,17 @@ def parse_expression(spec: ExpressionSpec | None) -> NDArray[np.float32] | None:
     """
     if spec is None:
         return None
-    if isinstance(spec, Motion):
-        return spec.expression
     if isinstance(spec, str | Path):
         if Path(spec).suffix.lower() != ".json":
-            from aednerf.motion.files import load_motion
-
-            return load_motion(spec).expression
+            return load_motion(spec, mean_rotation=rotation, mean_translation=translation).expression
         content = read_json(spec)
         if not isinstance(content, dict):
             raise InputError(f'{spec} is no expression: expected names and values such as {{"browInnerUp": 0.5}}.')
         spec = content
+    if isinstance(spec, Motion):
+        if not len(spec):
+            raise InputError("The motion to add has no frames. Give one with at least one.")
+        return spec.expression
     row = np.zeros((1, len(ARKIT_NAMES)), np.float32)
     for name, value in spec.items():
         if name not in ARKIT_NAMES:

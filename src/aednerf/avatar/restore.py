@@ -1,4 +1,4 @@
-"""Build what draws and what speaks from the checked data of a bundle."""
+"""Build what draws and what speaks from a bundle's data, which may be a stranger's."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from aednerf.avatar.bundle import Bundle
 from aednerf.avatar.untrusted import broken
 from aednerf.core.errors import InputError
 from aednerf.field.config import FieldConfig
-from aednerf.motion.generate import MotionGenerator
+from aednerf.motion.generate import MotionGenerator, make_mouth
+from aednerf.motion.network import MotionConfig
+from aednerf.motion.statistics import MotionStats
 from aednerf.render.model import AvatarModel
+from aednerf.speech.encoder import find_encoder
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -34,13 +37,33 @@ def pick_device(name: str) -> torch.device:
 
 
 def restore_person(bundle: Bundle, device: torch.device, path: str | Path) -> AvatarModel:
-    """Return the model that draws the person.
+    """Return the model that draws the person; on a GPU its kernels are compiled when the first picture is drawn.
 
     Raises:
         InputError: the configuration is out of range, or does not fit the weights.
     """
     config = FieldConfig.from_dict(bundle.field_config)
-    return _filled(lambda: AvatarModel(config), bundle.section("field"), path).to(device)
+    model = _filled(lambda: AvatarModel(config), bundle.section("field"), path).to(device)
+    model.accelerate()
+    return model
+
+
+def restore_voice(bundle: Bundle, path: str | Path) -> MotionGenerator | None:
+    """Return what turns sound into the person's motion, or None where the bundle has no such part.
+
+    Raises:
+        InputError: the configuration is out of range, or does not fit the weights.
+    """
+    if bundle.motion_config is None:
+        return None
+    config = MotionConfig.from_dict(bundle.motion_config)
+    try:
+        stats = MotionStats.from_arrays({name: value.numpy() for name, value in bundle.section("stats").items()})
+    except (TypeError, ValueError, IndexError) as error:
+        raise broken(Path(path), f"motion statistics: {error}") from None
+    if config.n_features != find_encoder(config.encoder).dim:
+        raise broken(Path(path), f"the speech encoder {config.encoder} does not give {config.n_features} features")
+    return MotionGenerator(_filled(lambda: make_mouth(config), bundle.section("motion"), path), stats)
 
 
 def _filled(build: Callable[[], Model], tensors: dict[str, torch.Tensor], path: str | Path) -> Model:
@@ -54,14 +77,3 @@ def _filled(build: Callable[[], Model], tensors: dict[str, torch.Tensor], path: 
     model = build()
     model.load_state_dict(tensors)
     return model.eval().requires_grad_(False)
-
-
-def restore_voice(bundle: Bundle, path: str | Path) -> MotionGenerator | None:
-    """Return what turns sound into the person's motion, or None where the bundle has no such part.
-
-    Raises:
-        InputError: the configuration is out of range, or does not fit the weights.
-    """
-    if bundle.motion_config is None:
-        return None
-    raise NotImplementedError

@@ -61,33 +61,6 @@ class Sound:
                 yield _mono(chunk)
 
 
-def shifted(chunks: Iterable[Samples], offset_s: float) -> Iterator[Samples]:
-    """Yield a sound moved in time, as long as before.
-
-    Args:
-        chunks: The sound.
-        offset_s: > 0 moves it earlier (its beginning is cut, silence follows), < 0 later (silence leads, its end is
-            cut), seconds.
-    """
-    n = round(offset_s * SAMPLE_RATE_HZ)
-    if n == 0:
-        yield from chunks
-    elif n > 0:
-        left = n
-        for chunk in chunks:
-            cut = min(left, len(chunk))
-            left -= cut
-            if cut < len(chunk):
-                yield chunk[cut:]
-        yield np.zeros(n - left, np.float32)
-    else:
-        held = np.zeros(-n, np.float32)
-        for chunk in chunks:
-            held = np.concatenate([held, chunk])
-            yield held[: len(chunk)]
-            held = held[len(chunk) :]
-
-
 def _mono(samples: NDArray[np.float32]) -> Samples:
     array = np.asarray(samples)
     if array.ndim != 1 or array.dtype.kind != "f":

@@ -162,4 +162,3 @@ def _check_files(path: Path, manifest: Manifest) -> None:
                 f"{file} has {size} bytes, expected {expected}: it is cut short or was changed. "
                 "Prepare the capture again, or restore the file."
             )
-

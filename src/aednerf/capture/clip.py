@@ -58,6 +58,17 @@ def parse_clip(text: str) -> Clip:
     return Clip(Path(path), emotion, intensity)
 
 
+def as_clip(video: Clip | str | Path) -> Clip:
+    """Return a clip as it is, read it from its short form, or make a neutral one of a path.
+
+    Raises:
+        InputError: the short form names no video, or an intensity outside [0, 1].
+    """
+    if isinstance(video, Clip):
+        return video
+    return parse_clip(video) if isinstance(video, str) else Clip(video)
+
+
 def require_clip(text: str) -> Clip:
     """Read a clip as `parse_clip` does, and check that its file is there.
 

@@ -12,8 +12,8 @@ from scipy.spatial import Delaunay
 from aednerf.capture.capture import Capture
 from aednerf.capture.charts import write_text
 from aednerf.capture.face_table import FacePart, FaceTable
-from aednerf.capture.measures import lip_gaps
-from aednerf.face.pose import angles_from_rotation
+from aednerf.capture.measures import head_angles_deg, lip_gaps
+from aednerf.media.image import resize
 
 Image = NDArray[np.uint8]
 
@@ -21,8 +21,8 @@ CELL = 320
 """Edge of one picture in pixels."""
 
 _MESH_COLOUR = (80, 255, 120)
-_FINE_M, _COARSE_M = 0.0025, 0.006
-_LONGEST_EDGE_M = 0.02
+_FINE_M, _COARSE_M = 0.005, 0.010
+_LONGEST_EDGE_M = 0.03
 
 
 def contact_sheet(capture: Capture, columns: int = 3) -> Image:
@@ -31,9 +31,9 @@ def contact_sheet(capture: Capture, columns: int = 3) -> Image:
     cells = []
     for caption, frame in telling_frames(capture):
         image = next(capture.images(frame, frame + 1))
-        plain = cv2.resize(image, (CELL, CELL), interpolation=cv2.INTER_AREA)
+        plain = resize(image, CELL, CELL)
         meshed = _with_mesh(plain.copy(), capture, frame, edges, chosen)
-        cell = np.concatenate([plain, meshed], axis=1)
+        cell: Image = np.concatenate([plain, meshed], axis=1).astype(np.uint8)
         cell[-24:] = cell[-24:] // 3
         write_text(cell, f"{caption}, frame {frame} of {capture.clips[capture.clip_of(frame)].name}",
                    (8, CELL - 8), (255, 255, 255), 0.45)  # fmt: skip
@@ -50,10 +50,10 @@ def telling_frames(capture: Capture, count: int = 12) -> list[tuple[str, int]]:
     if not len(valid):
         return []
     gaps = lip_gaps(tracking.landmarks_px[valid])
-    yaw, pitch, _ = angles_from_rotation(tracking.rotation[valid]).T
+    yaw, pitch = head_angles_deg(tracking.rotation[valid])
     extremes = {
         "mouth widest": gaps.argmax(), "mouth closed": gaps.argmin(), "furthest left": yaw.argmax(),
-        "furthest right": yaw.argmin(), "furthest up": pitch.argmin(), "worst fit": tracking.error_px[valid].argmax(),
+        "furthest right": yaw.argmin(), "furthest up": pitch.argmax(), "worst fit": tracking.error_px[valid].argmax(),
     }  # fmt: skip
     chosen = {int(valid[index]): caption for caption, index in reversed(extremes.items())}
     middles = np.linspace(0, len(valid) - 1, 2 * (count - len(chosen)) + 1)[1::2]
@@ -69,7 +69,7 @@ def _wireframe(face: FaceTable) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     front = np.flatnonzero((face.part == FacePart.SKIN) & (face.points[:, 2] > np.quantile(face.points[:, 2], 0.35)))
     movement = np.abs(face.deltas[:, front].astype(np.float32)).max((0, 2))
-    step = np.where(movement > 0.004, _FINE_M, _COARSE_M)
+    step = np.where(movement > 0.009, _FINE_M, _COARSE_M)
     cells = np.round(face.points[front, :2] / step[:, None]).astype(int)
     _, first = np.unique(np.column_stack([cells, step > _FINE_M]), axis=0, return_index=True)
     chosen = front[first]
@@ -79,9 +79,7 @@ def _wireframe(face: FaceTable) -> tuple[NDArray[Any], NDArray[Any]]:
     return edges[length < _LONGEST_EDGE_M], chosen
 
 
-def _with_mesh(
-    image: Image, capture: Capture, frame: int, edges: NDArray[Any], chosen: NDArray[Any]
-) -> Image:
+def _with_mesh(image: Image, capture: Capture, frame: int, edges: NDArray[Any], chosen: NDArray[Any]) -> Image:
     tracking = capture.tracking
     points = capture.face.deformed(tracking.expression[frame])[chosen]
     camera = capture.camera(capture.clip_of(frame)).resized(CELL, CELL)
@@ -89,4 +87,4 @@ def _with_mesh(
     lines = np.round((pixels[edges] - 0.5) * 16).astype(np.int32)
     drawn = image.copy()
     cv2.polylines(drawn, list(lines), False, _MESH_COLOUR, 1, cv2.LINE_AA, shift=4)
-    return cv2.addWeighted(image, 0.45, drawn, 0.55, 0).astype(np.uint8)
+    return cv2.addWeighted(image, 0.4, drawn, 0.6, 0).astype(np.uint8)

@@ -123,13 +123,6 @@ def _of_face(clip: ClipFigures, record: ClipRecord) -> Rules:
             f"The head is turned {abs(clip.yaw_deg[1]):.0f} degrees to the person's {side} most of the time.",
             "The far half of the face is hardly seen and will be guessed.", "Face the camera.",
         )  # fmt: skip
-    if clip.yaw_deg[2] - clip.yaw_deg[0] < 6:
-        yield (
-            "little-turning", "note",
-            f"The head turns by only {clip.yaw_deg[2] - clip.yaw_deg[0]:.0f} degrees from side to side.",
-            "Views from the side will be poor, and the camera's focal length stays a usual one.",
-            "For free views, turn the head slowly to both sides once.",
-        )  # fmt: skip
     if clip.sharpness < 50:
         yield (
             "blur", "serious" if clip.sharpness < 15 else "warning",
@@ -169,7 +162,7 @@ def _of_sound(clip: ClipFigures) -> Rules:
         )  # fmt: skip
     if clip.loudness_db < -40:
         yield (
-            "quiet-sound", "warning", f"The sound is very quiet ({clip.loudness_db:.0f} dB of full scale at its loudest).",
+            "quiet-sound", "warning", f"The sound is very quiet (at most {clip.loudness_db:.0f} dB of full scale).",
             "Speech drowns in noise, and the mouth learns less from it.",
             "Move the microphone closer, or raise its level.",
         )  # fmt: skip
@@ -205,6 +198,13 @@ def _of_whole(manifest: Manifest, figures: Sequence[ClipFigures]) -> Rules:
             "10 s serve the preset `smoke`; `fast` and `full` want a minute: with less, sounds and views that did not "
             "occur are guessed.",
             "Add clips of the same person, or record one to three minutes.",
+        )  # fmt: skip
+    turning = max(clip.yaw_deg[2] for clip in figures) - min(clip.yaw_deg[0] for clip in figures)
+    if turning < 6:
+        yield (
+            "little-turning", "note", f"The head turns by only {turning:.0f} degrees from side to side.",
+            "Views from the side will be poor, and the camera's focal length stays a usual one.",
+            "For free views, turn the head slowly to both sides once.",
         )  # fmt: skip
     if max(clip.lip_gap[1] for clip in figures) < 0.08:
         yield (

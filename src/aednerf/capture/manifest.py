@@ -106,8 +106,8 @@ class ClipRecord:
 
     @property
     def train_end(self) -> int:
-        """Where the training part ends and the test part begins: the first `int(n * 10 / 11)` frames train."""
-        return self.first + self.n_frames * 10 // 11
+        """Where the training part ends and the test part begins."""
+        return train_end(self.first, self.end)
 
     @property
     def plate(self) -> str:
@@ -180,10 +180,19 @@ class Manifest:
                 health=dict(value.get("health", {})),
             )
             _check(manifest)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise InputError(f"{path} is damaged ({reason}). Prepare the capture again, or restore the file.") from None
         return manifest
+
+
+def train_end(first: int, end: int) -> int:
+    """Return where a clip's training part ends: the first `int(n * 10 / 11)` of its frames `[first, end)` train.
+
+    >>> train_end(0, 1779)
+    1617
+    """
+    return first + (end - first) * 10 // 11
 
 
 def clip_names(paths: list[Path]) -> list[str]:

@@ -36,6 +36,8 @@ class ClipFigures:
     """5th, 50th, 95th percentile; above 0 towards the person's left."""
 
     pitch_deg: tuple[float, float, float]
+    """The same of the pitch; above 0 up."""
+
     error_px: tuple[float, float]
     """Median and 95th percentile of the fitted landmarks' distance, at a width of 512."""
 
@@ -66,7 +68,7 @@ def measure(capture: Capture, index: int) -> ClipFigures:
     record, tracking = capture.clips[index], capture.tracking
     frames = record.first + np.flatnonzero(tracking.valid[record.first : record.end])
     landmarks = tracking.landmarks_px[frames]
-    yaw, pitch, _ = np.rad2deg(angles_from_rotation(tracking.rotation[frames])).T
+    yaw, pitch = head_angles_deg(tracking.rotation[frames])
     eyes, gaps = float(np.median(eye_distances(landmarks))), lip_gaps(landmarks)
     sound = capture.audio(index)
     sync = None
@@ -91,6 +93,12 @@ def measure(capture: Capture, index: int) -> ClipFigures:
         clipped=None if sound is None else float((np.abs(sound) > 0.999).mean()),
         sync=sync,
     )
+
+
+def head_angles_deg(rotation: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return yaw (above 0 towards the person's left) and pitch (above 0 up), [T] each in degrees, of rotations."""
+    yaw, down, _ = np.rad2deg(angles_from_rotation(rotation)).T
+    return yaw, -down
 
 
 def eye_distances(landmarks_px: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -42,3 +44,48 @@ def ordered_map(workers: Sequence[Callable[[Item], Result]], items: Iterable[Ite
         finally:
             for future in pending:
                 future.cancel()
+
+
+@contextlib.contextmanager
+def ahead(items: Generator[Item, None, None], depth: int = 4) -> Iterator[Iterator[Item]]:
+    """Run a generator in a thread of its own, at most `depth` items ahead of who takes them.
+
+    The thread ends with the `with` block; an error in the generator is raised where its item would have come.
+    """
+    done = object()
+    ready: queue.Queue[tuple[object, BaseException | None]] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def put(item: object, error: BaseException | None = None) -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                return ready.put((item, error), timeout=0.1)
+
+    def work() -> None:
+        try:
+            for item in items:
+                put(item)
+                if stopped.is_set():
+                    break
+            put(done)
+        except BaseException as error:
+            put(done, error)
+        finally:
+            items.close()
+
+    def taken() -> Iterator[Item]:
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is done:
+                return
+            yield item  # type: ignore[misc]
+
+    thread = threading.Thread(target=work, name="ahead", daemon=True)
+    thread.start()
+    try:
+        yield taken()
+    finally:
+        stopped.set()
+        thread.join()

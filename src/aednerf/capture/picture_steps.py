@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import islice, tee
 
 import numpy as np
@@ -13,11 +13,11 @@ from aednerf import assets
 from aednerf.capture.capture import FRAMES_NAME, MATTE_NAME, PARTS_NAME
 from aednerf.capture.job import Job, thread_count
 from aednerf.capture.manifest import Crop
-from aednerf.capture.ordered import ordered_map
+from aednerf.capture.ordered import ahead, ordered_map
 from aednerf.capture.tracking_steps import cameras
 from aednerf.core.errors import InputError
 from aednerf.core.units import FPS, SAMPLES_PER_FRAME
-from aednerf.face.matte import Gray, PersonSegmenter, refine_mattes
+from aednerf.face.matte import PersonSegmenter, refine_mattes
 from aednerf.face.model import FaceModel
 from aednerf.face.parts import PartGuides, guide_parts, split_parts
 from aednerf.face.plate import Plate, estimate_plate
@@ -25,6 +25,8 @@ from aednerf.face.pose import Poses
 from aednerf.media.audio import load_audio, write_wav
 from aednerf.media.image import resize, write_image
 from aednerf.media.video import LosslessGrayWriter, VideoWriter, read_video
+
+Bytes = NDArray[np.uint8]
 
 SILENCE = 1e-4
 """A sound whose largest sample is below this is no sound."""
@@ -85,19 +87,34 @@ def _estimate_plate(job: Job, index: int, segmenters: list[PersonSegmenter]) -> 
     first, end = job.ranges[index]
     kept = np.flatnonzero(job.kept()[first:end])
     chosen = set(kept[np.unique(np.linspace(0, len(kept) - 1, _PLATE_FRAMES).round().astype(int))].tolist())
-    images = (image for number, image in enumerate(job.frames(index)()) if number in chosen)
-    for_plate, for_network = tee(images)
+
+    def images() -> Iterator[Bytes]:
+        for number, image in enumerate(job.frames(index)()):
+            if number in chosen:
+                job.progress("backdrop", first + number + 1, job.n_frames)
+                yield image
+
+    for_plate, for_network = tee(images())
     return estimate_plate(for_plate, ordered_map([each.segment for each in segmenters], for_network))
 
 
 def _cut_out(
-    images: Iterator[Gray], segmenters: list[PersonSegmenter], plate: Plate, guides: PartGuides
-) -> Iterator[tuple[Gray, Gray]]:
-    """Yield alpha and part labels of each frame; the threads' few frames are held."""
-    for_network, for_matte, for_parts = tee(images, 3)
-    coarse = ordered_map([each.segment for each in segmenters], for_network)
-    alphas, again = tee(refine_mattes(for_matte, coarse, plate))
-    return zip(alphas, split_parts(for_parts, again, guides), strict=True)
+    images: Iterator[Bytes], segmenters: list[PersonSegmenter], plate: Plate, guides: PartGuides
+) -> Iterator[tuple[Bytes, Bytes]]:
+    """Yield alpha and part labels of each frame; mattes and labels are made in a thread each, few frames are held."""
+
+    def with_network(segmenter: PersonSegmenter) -> Callable[[Bytes], tuple[Bytes, Bytes]]:
+        return lambda image: (image, segmenter.segment(image))
+
+    def with_matte() -> Generator[tuple[Bytes, Bytes], None, None]:
+        first, second, third = tee(ordered_map([with_network(each) for each in segmenters], images), 3)
+        alphas = refine_mattes((image for image, _ in first), (coarse for _, coarse in second), plate)
+        yield from zip((image for image, _ in third), alphas, strict=True)
+
+    with ahead(with_matte()) as matted:
+        first, second, third = tee(matted, 3)
+        labels = split_parts((image for image, _ in first), (alpha for _, alpha in second), guides)
+        yield from zip((alpha for _, alpha in third), labels, strict=True)
 
 
 def write_sound(job: Job) -> None:

@@ -15,12 +15,11 @@ from aednerf.capture import charts
 from aednerf.capture.capture import Capture
 from aednerf.capture.contact_sheet import contact_sheet
 from aednerf.capture.findings import Finding, judge
-from aednerf.capture.measures import ClipFigures, lip_gaps, measure
+from aednerf.capture.measures import ClipFigures, head_angles_deg, lip_gaps, measure
 from aednerf.capture.sync import MAX_LAG
 from aednerf.core.files import atomic_path
 from aednerf.core.records import ARKIT_NAMES
 from aednerf.core.units import FPS
-from aednerf.face.pose import angles_from_rotation
 from aednerf.media.image import write_image
 
 Image = NDArray[np.uint8]
@@ -62,8 +61,12 @@ def write_report(capture: Capture) -> Report:
 
 def _text(capture: Capture, clips: tuple[ClipFigures, ...], findings: tuple[Finding, ...]) -> str:
     lines = [_summary(capture, clips)]
-    for finding in findings:
-        where = f" [{finding.clip}]" if finding.clip and len(clips) > 1 else ""
+    # One line for each kind of trouble: eight clips with one fault are one fault.
+    for same in _by_code(findings):
+        finding = same[0]
+        where = ""
+        if finding.clip and len(clips) > 1:
+            where = f" [{finding.clip}" + (f" and {len(same) - 1} more" if len(same) > 1 else "") + "]"
         lines.append(f"{_SIGNS[finding.severity]} {finding.severity}: {finding.measured} ({finding.code}){where}")
         if finding.severity != "note":
             lines.append(f"     {finding.meaning}")
@@ -72,6 +75,14 @@ def _text(capture: Capture, clips: tuple[ClipFigures, ...], findings: tuple[Find
         lines.append("   Nothing speaks against training.")
     lines.append(f"   Pictures: {Path(capture.path) / HTML_NAME}")
     return "\n".join(lines)
+
+
+def _by_code(findings: tuple[Finding, ...]) -> list[list[Finding]]:
+    """Group findings of the same code and severity, in the order of their first one."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.code, finding.severity), []).append(finding)
+    return list(groups.values())
 
 
 def _summary(capture: Capture, clips: tuple[ClipFigures, ...]) -> str:
@@ -88,12 +99,12 @@ def _charts(capture: Capture, clips: tuple[ClipFigures, ...]) -> list[Image]:
     tracking, valid = capture.tracking, capture.tracking.valid
     scale = 512 / capture.size
     starts = [clip.first for clip in capture.clips[1:]]
-    yaw, pitch, _ = np.rad2deg(angles_from_rotation(tracking.rotation[valid])).T
+    yaw, pitch = head_angles_deg(tracking.rotation[valid])
     jaw = tracking.expression[valid, ARKIT_NAMES.index("jawOpen")]
     gaps = lip_gaps(tracking.landmarks_px[valid])
     pictures = [
         charts.line_chart("Fitted face: error of each frame", [tracking.error_px * scale], "px of 512", starts),
-        charts.point_chart("Head: pitch over yaw (right: the person's left)", yaw, pitch, "degrees"),
+        charts.point_chart("Head: pitch (up) over yaw (towards the person's left)", yaw, pitch, "degrees"),
         charts.bar_chart("How far the jaw opens (jawOpen)", jaw, 0.0, 1.0, "% of frames"),
         charts.bar_chart("Gap between the lips over eye distance", gaps, 0.0, 0.6, "% of frames"),
     ]

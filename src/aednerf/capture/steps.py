@@ -17,7 +17,7 @@ from typing import Any
 from aednerf import __version__, assets
 from aednerf.capture import picture_steps, tracking_steps
 from aednerf.capture.capture import Capture, data_files
-from aednerf.capture.clip import Clip
+from aednerf.capture.clip import Clip, as_clip
 from aednerf.capture.face_table import FaceTable
 from aednerf.capture.job import WORK, Job, thread_count
 from aednerf.capture.manifest import MANIFEST_NAME, ClipRecord, Manifest, Source, clip_names
@@ -29,6 +29,7 @@ from aednerf.core.files import read_json, require_absent, sha256_of, write_json
 from aednerf.core.progress import Progress, silent
 from aednerf.face.landmarks import FaceDetector
 from aednerf.face.model import FaceModel
+from aednerf.face.person import person_mesh
 
 LEAST_SIZE, MOST_SIZE = 64, 2048
 """The frames' edge must lie in this range, in pixels."""
@@ -46,8 +47,8 @@ STEPS: tuple[tuple[str, Callable[[Job], None]], ...] = (
 
 
 def prepare(
-    clips: Sequence[Clip], out: str | Path, size: int = 512, max_seconds: float | None = None, face: str = "largest",
-    consent: str = "", force: bool = False, progress: Progress = silent,
+    clips: Sequence[Clip | str | Path], out: str | Path, size: int = 512, max_seconds: float | None = None,
+    face: str = "largest", consent: str = "", force: bool = False, progress: Progress = silent,
 ) -> Capture:  # fmt: skip
     """Make a capture from videos of one person.
 
@@ -55,7 +56,7 @@ def prepare(
     options; with others, the steps that they concern start again.
 
     Args:
-        clips: the recordings, each with the emotion that it shows.
+        clips: the recordings, each with the emotion that it shows, or in short form (`me.mp4:happy:0.5`).
         out: the capture's folder.
         size: edge of the square frames in pixels, even.
         max_seconds: how much of each clip counts, from its start; None for all.
@@ -71,14 +72,14 @@ def prepare(
         InputError: a recording or an option cannot be used, or the capture exists already.
         MachineError: the machine failed, by a full disk for example; run again to go on.
     """
-    clips, out = [Clip(clip.path, clip.emotion, clip.intensity) for clip in clips], Path(out)
-    _check(clips, size, max_seconds)
+    recordings, out = [as_clip(clip) for clip in clips], Path(out)
+    _check(recordings, size, max_seconds)
     _require_replaceable(out, force)
     for name in ("face_landmarker", "ict_facekit", "selfie_segmenter"):
         assets.find(name, progress)
     folder = out.with_name(f"{out.name}.unfinished")
     try:
-        capture_folder = _run_steps(clips, folder, size, max_seconds, face, consent, progress)
+        capture_folder = _run_steps(recordings, folder, size, max_seconds, face, consent, progress)
         _put_in_place(capture_folder, out)
     except InputError:
         # Nothing of a recording that cannot be used is kept.
@@ -158,7 +159,9 @@ def _finish(job: Job, digests: Sequence[str], options: dict[str, Any], consent: 
     job.progress("report", 0, 1)
     tracking = tracking_steps.collect_tracking(job)
     tracking.save(job.folder)
-    table = FaceModel.load(assets.find("ict_facekit")).face_table(tracking.identity)
+    face = FaceModel.load(assets.find("ict_facekit"))
+    (offsets,) = job.load("fit", "offsets")
+    table = face.face_table(person_mesh(face, tracking.identity, offsets))
     FaceTable(table.points, table.deltas, table.part).save(job.folder)
     clips = tuple(_record(job, index, digests[index]) for index in range(len(job.clips)))
     manifest = Manifest(job.size, clips, consent=consent, options=options)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aednerf import assets
+from aednerf.capture.capture import FRAMES_NAME
 from aednerf.capture.framing import box_distance
 from aednerf.capture.job import Job, thread_count
-from aednerf.capture.manifest import Measured
+from aednerf.capture.manifest import Measured, train_end
 from aednerf.capture.ordered import ordered_map
 from aednerf.capture.survey import ClipSurvey
 from aednerf.capture.tracking import Tracking
@@ -23,6 +24,8 @@ from aednerf.face.head_track import HeadTrack, track_head
 from aednerf.face.landmarks import Detection, FaceDetector
 from aednerf.face.model import FaceModel
 from aednerf.face.pose import Poses
+from aednerf.face.residual import residual_code
+from aednerf.media.video import decode_frames
 
 LEAST_VALID_FRAMES = 25
 """A clip in which fewer frames show the person is refused."""
@@ -117,6 +120,22 @@ def fit_faces(job: Job) -> None:
     )  # fmt: skip
 
 
+def code_residual(job: Job) -> None:
+    """Read the residual code off the mouth and the eyes of every frame: `residual`, its bases from training frames."""
+    identity, offsets, rotation, translation = job.load("fit", "identity", "offsets", "rotation", "translation")
+    face = landmark_points(FaceModel.load(assets.find("ict_facekit"))).person(identity)
+    train_frames = np.concatenate([np.arange(first, train_end(first, end)) for first, end in job.ranges])
+    poses = Poses(rotation, translation)
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        for number, image in enumerate(decode_frames(job.folder / FRAMES_NAME), start=1):
+            yield image
+            job.progress("residual", number, job.n_frames)
+
+    code, _ = residual_code(frames, poses, cameras(job), clip_numbers(job), face.neutral + offsets, train_frames)
+    job.save("residual", residual=code)
+
+
 def cameras(job: Job) -> list[Camera]:
     """Return each clip's camera, once the head is tracked."""
     focal_px, centre_px = job.load("pose", "focal_px", "centre_px")
@@ -140,9 +159,7 @@ def collect_tracking(job: Job) -> Tracking:
     (residual,) = job.load("residual", "residual")
     rows = [landmarks, rotation, translation, expression, residual, error]
     valid = np.logical_and.reduce([np.isfinite(row.reshape(len(row), -1)).all(1) for row in rows])
-    blanked = [
-        np.where(valid.reshape(-1, *[1] * (row.ndim - 1)), row, np.nan).astype(np.float32) for row in rows
-    ]
+    blanked = [np.where(valid.reshape(-1, *[1] * (row.ndim - 1)), row, np.nan).astype(np.float32) for row in rows]
     return Tracking(valid, *blanked, identity=identity.astype(np.float32))
 
 

@@ -71,11 +71,15 @@ class EmotionTrack:
 
     def __post_init__(self) -> None:
         if len(self.times_s) != len(self.emotions) or not self.times_s:
-            raise InputError(f"An emotion track needs one time per emotion, got {len(self.times_s)} and {len(self.emotions)}.")
+            raise InputError(
+                f"An emotion track needs one time per emotion, got {len(self.times_s)} and {len(self.emotions)}."
+            )
         if not all(math.isfinite(t) and t >= 0 for t in self.times_s):
             raise InputError(f"Times of an emotion track must be seconds from 0 up, got {min(self.times_s)}.")
         if any(later <= earlier for earlier, later in zip(self.times_s, self.times_s[1:], strict=False)):
-            raise InputError("Times of an emotion track must rise from key to key: sort the keys, and give each time once.")
+            raise InputError(
+                "Times of an emotion track must rise from key to key: sort the keys, and give each time once."
+            )
 
     @staticmethod
     def constant(emotion: Emotion) -> EmotionTrack:

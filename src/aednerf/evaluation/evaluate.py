@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,9 @@ def evaluate(
     if out.exists() and not (out / "report.json").is_file():
         raise InputError(f"{out} exists and is no report that could be replaced. Choose another name.")
     rows, missing = self_rows(avatar, capture, every, max_frames)
+    for name, module, package in (("ssim", "torchmetrics", "torchmetrics"), ("comparison.mp4", "av", "PyAV")):
+        if find_spec(module) is None:
+            missing[name] = f"{package} is not installed"
     with atomic_folder(out) as folder:
         if landmarks is None:
             with MediaPipeLandmarks() as found:
@@ -85,7 +90,8 @@ def _measure(
     shown = [row.name for row in rows if row.name != TRAIN]
     sheet = Sheet(shown)
     shown_clip, camera, plate = 0, capture.camera(0), capture.plate(0)
-    with Comparison(folder / "comparison.mp4", shown, capture, with_audio=every == 1) as comparison:
+    video = Comparison(folder / "comparison.mp4", shown, capture, with_audio=every == 1) if find_spec("av") else None
+    with video or nullcontext():
         for done, (frame, real, parts) in enumerate(_real_frames(capture, wanted), start=1):
             clip = capture.clip_of(frame)
             if clip != shown_clip:
@@ -100,7 +106,7 @@ def _measure(
                 started = time.perf_counter()
                 ours = show(avatar, row.motion, places[row.name][frame], camera, plate)
                 tally.seconds.append(time.perf_counter() - started)
-                tally.scores.append(score(ours, real, regions))
+                tally.scores.append(score(ours, real, regions, avatar.device.type))
                 if real_px is not None:
                     ours_px = landmarks.find(ours)
                     if ours_px is None:
@@ -109,7 +115,8 @@ def _measure(
                         tally.lmd.append(lmd(ours_px, real_px, capture.size))
                 pictures[row.name] = ours
             if RECONSTRUCTION in pictures:
-                comparison.add(frame, real, pictures)
+                if video is not None:
+                    video.add(frame, real, pictures)
                 if frame in examples:
                     sheet.add(frame, real, pictures, tracked_px)
             progress("evaluate", done, len(wanted))

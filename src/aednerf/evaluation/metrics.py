@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -30,12 +31,13 @@ def psnr(ours: Picture, real: Picture, mask: NDArray[np.bool_]) -> float:
     return math.inf if error == 0 else 10 * math.log10(255.0**2 / error)
 
 
-def ssim(ours: Picture, real: Picture) -> tuple[float, NDArray[np.float32]]:
+def ssim(ours: Picture, real: Picture, device: str = "cpu") -> tuple[float, NDArray[np.float32]]:
     """Return the structural similarity (torchmetrics: Gaussian window of 11 pixels, sigma 1.5, RGB).
 
     Args:
         ours: [H, W, 3] uint8, at least 11 pixels a side.
         real: [H, W, 3] uint8.
+        device: Where to compute.
     Returns:
         torchmetrics' own value of the whole picture, and the similarity [H, W] around every pixel, whose mean over a
         region is that region's.
@@ -43,9 +45,9 @@ def ssim(ours: Picture, real: Picture) -> tuple[float, NDArray[np.float32]]:
     import torch
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    a, b = (torch.from_numpy(p.copy()).permute(2, 0, 1)[None].float() / 255.0 for p in (ours, real))
+    a, b = (torch.from_numpy(p.copy()).to(device).permute(2, 0, 1)[None].float() / 255.0 for p in (ours, real))
     value, everywhere = structural_similarity_index_measure(a, b, data_range=1.0, return_full_image=True)
-    return float(value), everywhere[0].mean(0).numpy()
+    return float(value), everywhere[0].mean(0).cpu().numpy()
 
 
 def lmd(ours_px: NDArray[np.float32], real_px: NDArray[np.float32], width: int) -> float:
@@ -76,15 +78,22 @@ def gradient_energy(picture: Picture, mask: NDArray[np.bool_]) -> float:
     return float(np.mean((across**2 + down**2)[mask]))
 
 
-def score(ours: Picture, real: Picture, regions: dict[str, NDArray[np.bool_]]) -> dict[str, dict[str, float]]:
+def score(
+    ours: Picture, real: Picture, regions: dict[str, NDArray[np.bool_]], device: str = "cpu"
+) -> dict[str, dict[str, float]]:
     """Return the figures of one frame by region: `psnr`, `ssim`, `gradient` and `real_gradient`.
 
     Args:
         ours: [H, W, 3] uint8.
         real: [H, W, 3] uint8.
         regions: Masks [H, W] by name; `full` is the whole picture.
+        device: Where to compute the structural similarity.
+    Returns:
+        NaN as `ssim` where torchmetrics is not installed, and for everything of an empty region.
     """
-    whole, everywhere = ssim(ours, real)
+    whole, everywhere = math.nan, np.full(real.shape[:2], np.nan, np.float32)
+    if find_spec("torchmetrics") is not None:
+        whole, everywhere = ssim(ours, real, device)
     figures = {}
     for name, mask in regions.items():
         figures[name] = {

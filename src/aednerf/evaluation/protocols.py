@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aednerf.avatar.avatar import Avatar
-from aednerf.avatar.delivery import fitted_residual
 from aednerf.avatar.sound import Sound
 from aednerf.capture.capture import Capture
 from aednerf.core.errors import InputError
@@ -64,11 +63,11 @@ def self_rows(
     """
     test = chosen(capture.test_frames, every, max_frames)
     train = spread(capture.train_frames, len(test))
-    tracked = fitted_residual(capture.motion(test), avatar.n_residual)
+    tracked = avatar.fitted(capture.motion(test))
     rows = [
         Row(RECONSTRUCTION, test, tracked),
         Row(WITHOUT_RESIDUAL, test, replace(tracked, residual=np.zeros_like(tracked.residual))),
-        Row(TRAIN, train, fitted_residual(capture.motion(train), avatar.n_residual)),
+        Row(TRAIN, train, avatar.fitted(capture.motion(train))),
     ]
     rows = [row for row in rows if len(row.frames)]
     if avatar.voice is None:
@@ -77,7 +76,7 @@ def self_rows(
     if not pieces:
         return rows, dict.fromkeys((PEERS, GENERATED), "the capture has no sound in its test part")
     frames = np.concatenate([frames for frames, _ in pieces])
-    spoken = fitted_residual(Motion.concatenate([motion for _, motion in pieces]), avatar.n_residual)
+    spoken = avatar.fitted(Motion.concatenate([motion for _, motion in pieces]))
     rows.append(Row(PEERS, frames, with_tracked_upper_face(spoken, capture.motion(frames))))
     rows.append(Row(GENERATED, frames, spoken))
     return rows, {}
@@ -121,7 +120,7 @@ def _driven(
             continue
         spoken = samples[(clip.train_end - clip.first) * SAMPLES_PER_FRAME : clip.n_frames * SAMPLES_PER_FRAME]
         emotion = EmotionTrack.constant(capture.emotion(clip.first))
-        pieces = [piece for piece in avatar.voice.generate(Sound(spoken).chunks(), emotion) if len(piece)]
+        pieces = list(avatar.voice.generate(Sound(spoken).chunks(), emotion))
         if pieces:
             motion = Motion.concatenate(pieces)
             places = frames - clip.train_end

@@ -34,7 +34,7 @@ class Report:
 
     rows: tuple[RowFigures, ...]
     missing: dict[str, str] = field(default_factory=dict)
-    """Rows that could not be had, and why."""
+    """Rows, figures and files that could not be had, and why."""
 
     run: dict[str, Any] = field(default_factory=dict)
     """Avatar, capture, machine, date and command."""
@@ -75,9 +75,10 @@ class Report:
             )
         lines += ["| the real frames themselves | 0 | 0 | 0 | n/a | n/a | |", "", "## Notes", ""]
         lines += [f"- **{row.name}**: {EXPLANATIONS[row.name]}" for row in self.rows]
-        lines += [f"- **{name}**: not measured, {reason}." for name, reason in self.missing.items()]
+        lines += [f"- **{name}**: n/a, {reason}." for name, reason in self.missing.items()]
         lines += [f"- {name}: {reason}." for name, reason in NOT_MEASURED.items()]
-        lines += [f"- LMD: n/a, {reason}." for reason in sorted({row.lmd_reason for row in self.rows} - {""})]
+        reasons = {row.lmd_reason.rstrip(".") for row in self.rows if row.lmd_reason}
+        lines += [f"- LMD: n/a, {reason}." for reason in sorted(reasons)]
         return "\n".join(lines) + "\n"
 
     def _ground_truth(self) -> dict[str, Any]:
@@ -94,7 +95,6 @@ def describe_run(avatar: Avatar, capture: Capture, settings: dict[str, Any]) -> 
     """Return what an evaluation was made of and where, so that it can be made again."""
     import torch
 
-    device = next((p.device for p in getattr(avatar.model, "parameters", lambda: iter(()))()), torch.device("cpu"))
     files = (MANIFEST_NAME, TRACKING_NAME, FRAMES_NAME)
     return {
         "settings": settings,
@@ -103,7 +103,7 @@ def describe_run(avatar: Avatar, capture: Capture, settings: dict[str, Any]) -> 
         "machine": {
             "aednerf": __version__, "python": platform.python_version(), "torch": torch.__version__,
             "system": platform.platform(),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
+            "device": torch.cuda.get_device_name(avatar.device) if avatar.device.type == "cuda" else "cpu",
         },
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),

@@ -1,10 +1,11 @@
 """Bundle adjustment of a rigid head: poses, points and focal length from points seen in many frames.
 
 Robust Gauss-Newton. A residual r (pixels, the 2-D distance) of a point with standard deviation sigma costs
-rho = (r/sigma)^2 / (1 + (r/(c sigma))^2), Geman and McClure's function, whose weight is 1/sigma^2 / (1 + (r/(c sigma))^2)^2.
-Every point has its own sigma, estimated as it goes: hair, ears and the skin of the forehead are less rigid than a nose.
-Single precision serves wherever frames or points
-are solved one by one; the joint system needs double. In `adjust` the points are eliminated (Schur complement), which leaves one dense system in the poses and the focal length.
+rho = (r/sigma)^2 / (1 + (r/(c sigma))^2), the function of Geman and McClure, whose weight is
+1/sigma^2 / (1 + (r/(c sigma))^2)^2. Every point has its own sigma, estimated as it goes: loose hair and the skin
+above the brows are less rigid than a nose. In `adjust` the points are eliminated (Schur complement), which leaves one
+dense system in the poses and the focal length; it needs double precision. Single precision serves where frames or
+points are solved one by one.
 
 Source: Triggs et al., Bundle adjustment: a modern synthesis, 2000, sections 4 and 6; Geman and McClure, 1985.
 """
@@ -59,9 +60,8 @@ class Tracks:
 
     def of_points(self, keep: Array) -> Tracks:
         """Return the part with the points that the mask `keep` [P] marks."""
-        return replace(
-            self, pixels=self.pixels[:, keep], points=self.points[keep], prior=self.prior[keep], sigma_px=self.sigma_px[keep]
-        )
+        pixels, points, prior = self.pixels[:, keep], self.points[keep], self.prior[keep]
+        return replace(self, pixels=pixels, points=points, prior=prior, sigma_px=self.sigma_px[keep])
 
     def at(self, frames: Array) -> Tracks:
         """Return the part that the given frames see, renumbered to their places in `frames` (ascending)."""
@@ -121,7 +121,7 @@ def _with_sigma(tracks: Tracks, residual: Array) -> Tracks:
 
 @dataclass
 class _System:
-    """The normal equations of one Gauss-Newton step over F frames, points already eliminated; the focal length is last."""
+    """The normal equations of one Gauss-Newton step, the points already eliminated; the focal length is last."""
 
     matrix: Array
     vector: Array
@@ -130,7 +130,7 @@ class _System:
 
 
 def _sum_outer(left: Array, right: Array) -> Array:
-    """Sum [2, A, N, P] times [2, B, N, P] over the components and P, giving [N, A, B], through one BLAS call a frame."""
+    """Sum [2, A, N, P] times [2, B, N, P] over the two components and P, giving [N, A, B]."""
     a = np.ascontiguousarray(left.transpose(2, 1, 0, 3)).reshape(left.shape[2], left.shape[1], -1)
     b = np.ascontiguousarray(right.transpose(2, 0, 3, 1)).reshape(right.shape[2], -1, right.shape[1])
     return a @ b
@@ -270,12 +270,13 @@ def resect(
         poses: [T] the start; frames without a pose stay without.
         camera: the camera.
         free: which of the six increments [w, dt] may move (see `pose`); (2, 3, 4) are roll, x and y.
-        widenings: for each Gauss-Newton step, the factor on every sigma: wide at first, so that a poor start is pulled in.
+        widenings: the factor on every sigma in each Gauss-Newton step: wide at first, so that a poor start is pulled
+            in.
 
     Returns:
         [T] the fitted poses. Frames that see fewer than four points keep theirs.
     """
-    free = np.asarray(free)
+    moving = np.asarray(free, int)
     for first in range(0, len(poses), _CHUNK_FRAMES):
         end = min(first + _CHUNK_FRAMES, len(poses))
         chosen = first + np.flatnonzero(poses[first:end].valid)
@@ -298,8 +299,8 @@ def resect(
                 np.add.at(count, part.frames, (weight > 0).sum(1))
             enough = np.flatnonzero(count >= _MIN_OBSERVATIONS)
             step = np.zeros((len(chosen), 6))
-            few = matrix[enough][:, free][:, :, free] * (1.0 + 1e-6 * np.eye(len(free)))
-            step[np.ix_(enough, free)] = np.linalg.solve(few, vector[enough][:, free, None])[..., 0]
+            few = matrix[enough][:, moving][:, :, moving] * (1.0 + 1e-6 * np.eye(len(moving)))
+            step[np.ix_(enough, moving)] = np.linalg.solve(few, vector[enough][:, moving, None])[..., 0]
             # One step may not turn the head more than 0.2 rad or move it more than 5 cm: a guard for starved frames.
             size = np.maximum(np.linalg.norm(step[:, :3], axis=1) / 0.2, np.linalg.norm(step[:, 3:], axis=1) / 0.05)
             fitted = fitted.moved(step / np.maximum(size, 1.0)[:, None])

@@ -1,4 +1,4 @@
-"""Where MediaPipe's 478 landmarks lie on the face model: a small table made once by `scripts/make_correspondence.py`."""
+"""Where MediaPipe's 478 landmarks lie on the face model: a table made once by `scripts/make_correspondence.py`."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ class CutFinder:
     """Compare each frame with the one before; feed it frames in order, then ask for the cuts.
 
     A cut changes most of the picture in one step, while the steps before and after it are ordinary: the mean absolute
-    difference of 48 x 48 pictures must exceed `least` code values and five times the median of the twelve steps around it.
+    difference of 48 x 48 pictures must exceed `least` code values and five times the median of the steps around it.
     Jump cuts within one take (the same person at the same desk) measured 9 to 20 where ordinary steps were 0.4 to 4.
     A false cut costs little: it only ends the smoothing there.
     """

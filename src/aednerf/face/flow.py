@@ -1,10 +1,12 @@
 """Optical-flow tracks of the rigid parts of a head: corners of a few key frames, found again in every frame.
 
-Landmark detectors jitter by about a pixel; the texture of skin, ears and hair can be followed to a third of one. Each frame
-is compared with the key frames whose pose is nearest, after an affine warp by the (rough) poses into the key frame's view,
-so that what the Lucas-Kanade tracker has to find is a shift of a few pixels. Nothing drifts: no track goes from frame to frame.
+Landmark detectors jitter by about a pixel; the texture of skin, ears and hair can be followed to a third of one. Each
+frame is compared with the key frames whose pose is nearest, after an affine warp by the (rough) poses into the key
+frame's view, so that what the Lucas-Kanade tracker has to find is a shift of a few pixels. Nothing drifts: no track
+goes from frame to frame.
 
-Source: Bouguet, Pyramidal implementation of the Lucas Kanade feature tracker, 2000; forward-backward check of Kalal et al., 2010.
+Source: Bouguet, Pyramidal implementation of the Lucas Kanade feature tracker, 2000; the forward-backward check is
+that of Kalal et al., Forward-backward error, 2010.
 """
 
 from __future__ import annotations
@@ -147,7 +149,7 @@ def key_frame(
 
 
 def _rigid_mask(shape: tuple[int, ...], pose: Poses, landmarks_px: Array, camera: Camera) -> Array:
-    """Mark forehead, nose, temples, ears and hair; leave out brows, eyes, cheeks, all below the nose, and the silhouette."""
+    """Mark forehead, nose, temples, ears and hair; not brows, eyes, cheeks, the silhouette and all below the nose."""
     height, width = shape[:2]
     grid = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1)
     closeness, _ = _meet_head(grid.reshape(-1, 2), pose, camera)
@@ -175,10 +177,8 @@ def _meet_head(pixels: Array, pose: Poses, camera: Camera) -> tuple[Array, Array
         How near the silhouette each ray passes (0 through the middle, 1 touching, more outside), and the
         depth -Z of the near side (of the closest approach where the ray misses).
     """
-    ray = np.stack(
-        [(pixels[:, 0] - camera.cx) / camera.focal_px, (camera.cy - pixels[:, 1]) / camera.focal_px, -np.ones(len(pixels))],
-        axis=-1,
-    )  # fmt: skip
+    offset = (pixels - [camera.cx, camera.cy]) * [1.0, -1.0] / camera.focal_px
+    ray = np.concatenate([offset, -np.ones((len(pixels), 1))], axis=1)
     start = (-pose.rotation[0].T @ pose.translation[0] - HEAD_CENTRE_M) / HEAD_RADII_M
     ray = ray @ pose.rotation[0] / HEAD_RADII_M
     along, length = ray @ start, (ray**2).sum(-1)

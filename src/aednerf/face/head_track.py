@@ -17,18 +17,17 @@ from aednerf.face.bundle import Adjusted, Tracks, adjust, resect, triangulate, w
 from aednerf.face.cuts import CutFinder
 from aednerf.face.flow import KeyFrame, choose_key_frames, key_frame, track_corners
 from aednerf.face.pose import DEFAULT_FOCAL_PER_WIDTH, Array, Poses, first_poses
-from aednerf.face.smoothing import DEFAULT_SIGMA_FRAMES, rotation_jitter_deg, segments, smooth_poses
+from aednerf.face.smoothing import MOST_ERROR_GROWTH, SIGMAS_FRAMES, rotation_jitter_deg, segments, smooth_poses
 from aednerf.face.topology import RIGID
 
-FOCALS_PER_WIDTH = (1000.0 / 512.0, 2000.0 / 512.0, 3000.0 / 512.0)
-"""The focal lengths that are tried beside the usual one, over the picture's width."""
+FOCAL_RANGE_PER_WIDTH = (0.8, 10.0)
+"""A focal length outside this range, over the picture's width, is not believed."""
 
 _STRUCTURE_FRAMES = 200
 _LEAST_TRACKS = 40
 _LEAST_FOCAL_GAIN = 0.01
-_FOCAL_FRAMES = 120
-_FOCAL_PRIOR = 0.3
-_LOOSEST_PX = 0.9
+_FOCAL_PRIOR = 0.7
+_LOOSEST_PX = 0.7
 _SHAPE_SIGMA_M = 0.003
 _INDEPENDENT_FRAMES = 20.0
 
@@ -70,8 +69,11 @@ class HeadTrack:
     jitter_deg: float
     """Rms second difference of the rotation, degrees."""
 
+    sigma_frames: float
+    """How widely yaw, pitch and depth were smoothed."""
+
     landmark_jitter_deg: float
-    """The same of the pose from landmarks alone."""
+    """The jitter of the pose from landmarks alone, degrees."""
 
     landmark_points: Array
     """[n, 3] where the rigid landmarks (those of `landmark_indices`) lie on this head, head frame, metres."""
@@ -82,8 +84,9 @@ class HeadTrack:
     """Frames that start a new shot."""
 
     flags: tuple[str, ...]
-    """What did not go the usual way: "no-flow" (pose from landmarks alone), "sparse-flow" (from landmarks in some frames),
-    "focal-fixed", "cuts"."""
+    """What did not go the usual way: "no-flow" (pose from landmarks alone), "sparse-flow"
+    (some frames have few tracks, or none but the landmarks), "focal-fixed" (not observable), "cuts" (a shot starts
+    inside the clip)."""
 
     @property
     def valid(self) -> Array:
@@ -100,20 +103,20 @@ def track_head(
     *,
     rigid: Sequence[int] = RIGID,
     cuts: Sequence[int] | None = None,
-    sigma_frames: float = DEFAULT_SIGMA_FRAMES,
     progress: Callable[[float], None] | None = None,
 ) -> HeadTrack:
     """Track the rigid head pose through a clip of one person, filmed by one camera at rest.
 
     Args:
-        frames: gives the clip's T frames in order from the start, uint8 RGB [H, W, 3]; called twice, and a few frames are held.
-        landmarks_px: [T, 478, 2] pixels, centres at +0.5, from the detector's IMAGE mode; NaN rows where there is no face.
+        frames: gives the clip's T frames in order from the start, uint8 RGB [H, W, 3]; called twice, few frames are
+            held.
+        landmarks_px: [T, 478, 2] pixels, centres at +0.5, of the detector's IMAGE mode; NaN rows where there is no
+            face.
         valid: [T] bool, which frames have a face.
         model: [478, 3] the landmarks of a neutral face in the head frame, metres (NaN rows are not used).
         size: width and height of the frames in pixels.
         rigid: the landmarks that carry the pose.
         cuts: frames that start a new shot, where known; found if None.
-        sigma_frames: how strongly yaw, pitch and depth are smoothed.
         progress: called with the share done, in [0, 1].
 
     Raises:
@@ -123,9 +126,9 @@ def track_head(
     landmarks = np.asarray(landmarks_px, float)
     valid = np.asarray(valid, bool) & np.isfinite(landmarks).all((1, 2))
     if landmarks.shape[1:] != (478, 2) or len(landmarks) != len(valid) or model.shape != (478, 3):
-        raise InputError(f"Expected landmarks [T, 478, 2] and a model [478, 3], got {landmarks.shape} and {model.shape}.")
+        raise InputError(f"Expected landmarks [T, 478, 2], a model [478, 3]; got {landmarks.shape}, {model.shape}.")
     if not valid.any():
-        raise InputError("No frame of the clip shows a face. Use a clip in which the face is larger, lighter or more frontal.")
+        raise InputError("No frame of the clip shows a face. Use a clip with a larger, lighter or more frontal face.")
     rigid = tuple(index for index in rigid if np.isfinite(model[index]).all())
     camera = Camera(DEFAULT_FOCAL_PER_WIDTH * size[0], size[0] / 2, size[1] / 2, *size)
 
@@ -144,18 +147,19 @@ def track_head(
     report(0.6)
 
     fit, focal_errors, observable = _structure(tracks, rough, followed if has_flow else valid, camera, has_flow)
+    fit = replace(fit, tracks=_aligned(fit.tracks))
     poses = _rescaled(rough.poses, camera, fit.camera)
     poses = resect(fit.tracks, poses, fit.camera)
     report(0.85)
     if has_flow:
-        better = [triangulate(part, poses, fit.camera) for part in fit.tracks]
+        # Not the landmarks: they hold the head frame, by a prior that was weighed for the sampled frames.
+        better = [*(triangulate(part, poses, fit.camera) for part in fit.tracks[:-1]), fit.tracks[-1]]
         fit = replace(fit, tracks=better)
         poses = resect(better, poses, fit.camera, widenings=(1.0, 1.0, 1.0))
-    poses = smooth_poses(poses, runs, sigma_frames)
-    poses = resect(fit.tracks, poses, fit.camera, free=(2, 3, 4), widenings=(1.0, 1.0))
+    poses, sigma = _smoothed(fit, poses, runs, has_flow)
     report(1.0)
 
-    error, per_frame = weighted_error(fit.tracks[:-1], poses, fit.camera) if has_flow else (np.nan, np.full(len(valid), np.nan))
+    error, per_frame = weighted_error(fit.tracks[:-1] if has_flow else [], poses, fit.camera)
     flags = [
         name
         for name, is_set in (
@@ -175,11 +179,12 @@ def track_head(
         focal_observable=observable,
         focal_errors=focal_errors,
         error_px=per_frame,
-        track_error_px=error,
+        track_error_px=error if has_flow else float("nan"),
         landmark_error_px=weighted_error(fit.tracks[-1:], poses, fit.camera)[0],
         n_tracks=n_tracks,
         n_keyframes=len(keys),
         jitter_deg=rotation_jitter_deg(poses.rotation, runs),
+        sigma_frames=sigma,
         landmark_jitter_deg=rotation_jitter_deg(rough.poses.rotation, runs),
         landmark_points=fit.tracks[-1].points,
         landmark_indices=rigid,
@@ -220,7 +225,11 @@ def pose_from_landmarks(landmarks: Array, valid: Array, model: Array, rigid: Seq
 
 
 def _key_frames(
-    frames: Callable[[], Iterator[Array]], landmarks: Array, rough: Adjusted, model: Array, report: Callable[[float], None]
+    frames: Callable[[], Iterator[Array]],
+    landmarks: Array,
+    rough: Adjusted,
+    model: Array,
+    report: Callable[[float], None],
 ) -> tuple[list[KeyFrame], list[int]]:
     """Read the clip once: make the key frames, and look for cuts on the way."""
     wanted = set(choose_key_frames(rough.poses, landmarks).tolist())
@@ -266,10 +275,11 @@ def _rescaled(poses: Poses, old: Camera, new: Camera) -> Poses:
 def _structure(
     tracks: list[Tracks], rough: Adjusted, usable: Array, camera: Camera, has_flow: bool
 ) -> tuple[Adjusted, tuple[tuple[float, float], ...], bool]:
-    """Adjust points and focal length over some two hundred frames; the focal length stays the usual one if it hardly matters.
+    """Adjust points and focal length over some two hundred frames; keep the usual focal length if it hardly matters.
 
     Returns:
-        The fit with poses of the sampled frames but whole tracks; (focal, error) pairs; whether the focal length was observable.
+        The fit with poses of the sampled frames but whole tracks; (focal, error) pairs; whether the focal length
+        showed.
     """
     sample = _spread(np.flatnonzero(usable), _STRUCTURE_FRAMES)
     whole = [part for part in tracks if len(part.at(sample).frames)]
@@ -287,30 +297,51 @@ def _structure(
     return replace(fit, tracks=whole), errors, observable
 
 
+def _aligned(tracks: list[Tracks]) -> list[Tracks]:
+    """Move all points by the similarity that brings the landmarks (the last set) closest to where they are expected.
+
+    The tracks fix the head's axes, origin and scale by nothing but priors: this makes them exactly the face model's.
+
+    Source: Umeyama, Least-squares estimation of transformation parameters between two point patterns, 1991.
+    """
+    found, wanted = tracks[-1].points, tracks[-1].prior
+    middle, goal = found.mean(0), wanted.mean(0)
+    left, size, right = np.linalg.svd((wanted - goal).T @ (found - middle))
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
+    turn = (left * sign) @ right * ((size * sign).sum() / ((found - middle) ** 2).sum())
+    aligned = [replace(part, points=(part.points - middle) @ turn.T + goal) for part in tracks]
+    return [*(replace(part, prior=part.points) for part in aligned[:-1]), aligned[-1]]
+
+
 def _is_rigid(tracks: Tracks, camera: Camera) -> Array:
     """Tell the points that move with the skull, [P] bool: not skin above a brow, not the background beside an ear."""
     return tracks.sigma_px <= max(_LOOSEST_PX * camera.width / 512.0, float(np.median(tracks.sigma_px)))
 
 
 def _with_best_focal(fit: Adjusted) -> tuple[Adjusted, tuple[tuple[float, float], ...], bool]:
-    """Try focal lengths; take and refine the best one where it fits clearly better than the usual one."""
+    """Let the focal length go free; keep what it becomes where it fits clearly better than the usual one."""
     usual = fit.camera.focal_px
-    few = _spread(np.arange(len(fit.poses)), _FOCAL_FRAMES)
-    start = replace(fit, poses=fit.poses[few], tracks=[part for part in (p.at(few) for p in fit.tracks) if len(part.frames)])
-    tried = {}
-    for focal in (usual, *(share * fit.camera.width for share in FOCALS_PER_WIDTH)):
-        camera = replace(fit.camera, focal_px=focal)
-        tried[focal] = adjust(start.tracks, _rescaled(start.poses, fit.camera, camera), camera, rounds=6)
-    errors = tuple(sorted((focal, _flow_error(trial)) for focal, trial in tried.items()))
-    best = min(tried, key=lambda focal: _flow_error(tried[focal]))
-    if _flow_error(tried[best]) > (1.0 - _LEAST_FOCAL_GAIN) * _flow_error(tried[usual]):
-        return fit, errors, False
-    camera = replace(fit.camera, focal_px=best)
-    better = adjust(fit.tracks, _rescaled(fit.poses, fit.camera, camera), camera, rounds=6)
-    refined = adjust(
-        better.tracks, better.poses, camera, with_focal=True, focal_prior=(best, _FOCAL_PRIOR), tolerance=1e-5
+    free = adjust(
+        fit.tracks, fit.poses, fit.camera,
+        with_focal=True, focal_prior=(usual, _FOCAL_PRIOR), rounds=20, tolerance=1e-5,
     )  # fmt: skip
-    return refined, (*errors, (refined.camera.focal_px, _flow_error(refined))), True
+    errors = ((usual, _flow_error(fit)), (free.camera.focal_px, _flow_error(free)))
+    low, high = (share * fit.camera.width for share in FOCAL_RANGE_PER_WIDTH)
+    observable = low <= free.camera.focal_px <= high and errors[1][1] < (1.0 - _LEAST_FOCAL_GAIN) * errors[0][1]
+    return (free, errors, True) if observable else (fit, errors, False)
+
+
+def _smoothed(fit: Adjusted, poses: Poses, runs: Sequence[tuple[int, int]], has_flow: bool) -> tuple[Poses, float]:
+    """Smooth yaw, pitch and depth as widely as the tracks allow, solve roll, x and y again; return the width too."""
+    flow = fit.tracks[:-1]
+    allowed = MOST_ERROR_GROWTH * weighted_error(flow, poses, fit.camera)[0] if has_flow else np.inf
+    for sigma in SIGMAS_FRAMES:
+        smooth = resect(
+            fit.tracks, smooth_poses(poses, runs, sigma), fit.camera, free=(2, 3, 4), widenings=(1.0, 1.0)
+        )  # fmt: skip
+        if not has_flow or weighted_error(flow, smooth, fit.camera)[0] <= allowed:
+            break
+    return smooth, sigma
 
 
 def _flow_error(fit: Adjusted) -> float:

@@ -23,8 +23,10 @@ from scipy.ndimage import gaussian_filter
 from aednerf.core.errors import InputError, MachineError
 from aednerf.face.plate import PERSON_ABOVE, Plate, fill
 
-Gray = NDArray[np.uint8]
-Floats = NDArray[np.float32]
+Bytes = np.ndarray
+"""A picture or a mask, uint8."""
+Floats = np.ndarray
+"""float32."""
 
 SEGMENT_SIZE = 256
 """Edge of the coarse mattes: the segmentation network's own resolution."""
@@ -90,7 +92,7 @@ class PersonSegmenter:
             self._segmenter.close()
             self._segmenter = None
 
-    def segment(self, rgb: Gray) -> Gray:
+    def segment(self, rgb: Bytes) -> Bytes:
         """Return the person's confidence [256, 256] uint8 (255 is sure) in a picture uint8 [H, W, 3]."""
         if self._segmenter is None:
             raise ValueError("the segmenter is closed")
@@ -102,7 +104,7 @@ class PersonSegmenter:
         return (confidence * 255 + 0.5).astype(np.uint8)
 
 
-def refine_mattes(frames: Iterable[Gray], coarse: Iterable[Gray], plate: Plate) -> Iterator[Gray]:
+def refine_mattes(frames: Iterable[Bytes], coarse: Iterable[Bytes], plate: Plate) -> Iterator[Bytes]:
     """Refine the coarse mattes of one clip at full resolution, frame by frame, holding only the previous frame.
 
     Args:
@@ -117,7 +119,7 @@ def refine_mattes(frames: Iterable[Gray], coarse: Iterable[Gray], plate: Plate) 
         InputError: a frame has another size than the plate.
     """
     steady, steady_coarse, colours = Steady(), Steady(), _Colours()
-    reliable = (plate.samples / (plate.samples + np.float32(3))) ** 2
+    reliable = np.square(plate.samples / (plate.samples + np.float32(3)), dtype=np.float32)
     for frame, confidence in zip(frames, coarse, strict=True):
         if frame.shape != plate.rgb.shape:
             raise InputError(
@@ -128,8 +130,8 @@ def refine_mattes(frames: Iterable[Gray], coarse: Iterable[Gray], plate: Plate) 
         seen = cv2.resize(reliable, confidence.shape[::-1], interpolation=cv2.INTER_AREA) > 0.5
         person = steady_coarse.damp(small, _one_person(confidence))
         colours.learn(small, person, seen)
-        alpha = _tidy(_refine(frame, person, plate, reliable, colours), person, reliable)
-        yield steady.damp(frame, alpha)
+        alpha = steady.damp(frame, _refine(frame, person, plate, reliable, colours))
+        yield _tidy(alpha, person, reliable)
 
 
 class _Colours:
@@ -140,7 +142,7 @@ class _Colours:
         self._backdrop = np.zeros((_BINS,) * 3, np.float32)
         self._ratio = np.zeros(_BINS**3, np.float32)
 
-    def learn(self, frame: Gray, person: Gray, seen: NDArray[np.bool_]) -> None:
+    def learn(self, frame: Bytes, person: Bytes, seen: NDArray[np.bool_]) -> None:
         """Add a frame's sure pixels, given at the coarse matte's size; only backdrop that the plate has seen counts."""
         bins = _bins(frame)
         inside = cv2.erode((person >= _SURE).astype(np.uint8), _disc(_INSIDE * max(person.shape))) > 0
@@ -156,12 +158,12 @@ class _Colours:
         # The constant is the share of a colour that says nothing: a few pixels in a hundred thousand.
         self._ratio = np.log((person_share + 3e-5) / (backdrop_share + 3e-5)).ravel()
 
-    def favour(self, colours: Gray) -> Floats:
+    def favour(self, colours: Bytes) -> Floats:
         """Return the log of how much more usual each colour [..., 3] is in the person, in [-4, 4]."""
         return self._ratio[_bins(colours)].clip(-4, 4)
 
 
-def _bins(colours: Gray) -> NDArray[np.int32]:
+def _bins(colours: Bytes) -> NDArray[np.int32]:
     level = (colours >> 3).astype(np.int32)
     return (level[..., 0] * _BINS + level[..., 1]) * _BINS + level[..., 2]
 
@@ -170,10 +172,10 @@ class Steady:
     """Damps the flicker of a mask where the picture itself stands still."""
 
     def __init__(self) -> None:
-        self._frame: Gray | None = None
-        self._mask: Gray | None = None
+        self._frame: Bytes | None = None
+        self._mask: Bytes | None = None
 
-    def damp(self, frame: Gray, mask: Gray) -> Gray:
+    def damp(self, frame: Bytes, mask: Bytes) -> Bytes:
         """Blend the mask with the previous one by how little the frame changed there."""
         if self._frame is not None and self._mask is not None:
             unequal = mask != self._mask
@@ -189,7 +191,7 @@ class Steady:
         return mask
 
 
-def _one_person(confidence: Gray) -> Gray:
+def _one_person(confidence: Bytes) -> Bytes:
     """Keep the largest connected person of a coarse matte and close its small holes."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats((confidence >= PERSON_ABOVE).astype(np.uint8))
     if len(stats) < 2:
@@ -205,32 +207,32 @@ def _one_person(confidence: Gray) -> Gray:
     return clean
 
 
-def _disc(radius: float) -> Gray:
+def _disc(radius: float) -> Bytes:
     size = 2 * max(1, round(radius)) + 1
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
 
 
 def touching(seeds: NDArray[np.bool_], region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Keep the connected components of a region that meet the seeds."""
-    _, labels = cv2.connectedComponents(region.astype(np.uint8))
+    labels = np.asarray(cv2.connectedComponents(region.astype(np.uint8))[1], np.int32)
     keep = np.zeros(labels.max() + 1, bool)
     keep[np.unique(labels[seeds & region])] = True
     keep[0] = False
     return keep[labels]
 
 
-def _largest(channels: Gray) -> Gray:
+def _largest(channels: Bytes) -> Bytes:
     """Return the largest of three channels (NumPy's reduction along so short an axis is slow)."""
     first, second, third = cv2.split(channels)
     return cv2.max(cv2.max(first, second), third)
 
 
-def _grown(mask: Gray, full: tuple[int, int]) -> NDArray[np.bool_]:
+def _grown(mask: Bytes, full: tuple[int, int]) -> NDArray[np.bool_]:
     """Enlarge a 0/1 mask to (width, height) with smooth contours."""
     return cv2.resize(mask * np.uint8(255), full, interpolation=cv2.INTER_LINEAR) > 127
 
 
-def _refine(frame: Gray, person: Gray, plate: Plate, reliable: Floats, colours: _Colours) -> Gray:
+def _refine(frame: Bytes, person: Bytes, plate: Plate, reliable: Floats, colours: _Colours) -> Bytes:
     """Compute one frame's alpha from its cleaned coarse matte."""
     height, width = frame.shape[:2]
     full, coarse_size = (width, height), max(person.shape)
@@ -243,21 +245,21 @@ def _refine(frame: Gray, person: Gray, plate: Plate, reliable: Floats, colours: 
     band = near & ~inside
     band |= _strands(frame, backdrop, plate, band, far & ~inside, reliable)
 
-    rows, columns = np.nonzero(band)
-    alpha = np.where(inside, np.uint8(255), np.uint8(0))
-    if len(rows):
-        own = cv2.GaussianBlur(frame, (3, 3), 0)[rows, columns]
-        prior = cv2.resize(person, full, interpolation=cv2.INTER_CUBIC)[rows, columns]
-        alpha[rows, columns] = _alpha_on_lines(
-            own.astype(np.float32), backdrop[rows, columns].astype(np.float32),
-            _foregrounds(frame, inside, rows, columns),
-            plate.noise[rows, columns], reliable[rows, columns], prior, colours.favour(own),
-        )  # fmt: skip
+    alpha = inside.astype(np.uint8) * np.uint8(255)
+    places = np.flatnonzero(band)
+    if len(places):
+        own = cv2.GaussianBlur(frame, (3, 3), 0).reshape(-1, 3)[places]
+        behind = backdrop.reshape(-1, 3)[places].astype(np.float32)
+        noise, seen = plate.noise.ravel()[places], reliable.ravel()[places]
+        prior = cv2.resize(person, full, interpolation=cv2.INTER_CUBIC).ravel()[places]
+        fronts = _foregrounds(frame, inside, places)
+        value = _alpha_on_lines(own.astype(np.float32), behind, fronts, noise, seen, prior, colours.favour(own))
+        alpha.ravel()[places] = value
     return alpha
 
 
 def _strands(
-    frame: Gray, backdrop: Gray, plate: Plate, band: NDArray[np.bool_], region: NDArray[np.bool_], reliable: Floats
+    frame: Bytes, backdrop: Bytes, plate: Plate, band: NDArray[np.bool_], region: NDArray[np.bool_], reliable: Floats
 ) -> NDArray[np.bool_]:
     """Find what differs from a well-seen backdrop outside the coarse contour and hangs together with the person."""
     difference = _largest(cv2.blur(cv2.absdiff(frame, backdrop), (3, 3)))
@@ -268,7 +270,7 @@ def _strands(
     return cv2.dilate(strands, _disc(0.006 * max(band.shape))).astype(bool) & region
 
 
-def _backdrop(frame: Gray, background: NDArray[np.bool_], plate: Plate) -> Gray:
+def _backdrop(frame: Bytes, background: NDArray[np.bool_], plate: Plate) -> Bytes:
     """Correct the plate for what changed since (light, a slowly moving backdrop), from the frame's sure background."""
     height, width = frame.shape[:2]
     small = (max(width // 4, 2), max(height // 4, 2))
@@ -282,8 +284,9 @@ def _backdrop(frame: Gray, background: NDArray[np.bool_], plate: Plate) -> Gray:
     return cv2.add(plate.rgb, change, dtype=cv2.CV_8U)
 
 
-def _foregrounds(frame: Gray, inside: NDArray[np.bool_], rows: NDArray, columns: NDArray) -> list[Floats]:
-    """Guess the person's colour at some pixels: averages of the sure person at three scales."""
+def _foregrounds(frame: Bytes, inside: NDArray[np.bool_], places: NDArray[np.intp]) -> list[Floats]:
+    """Guess the person's colour at some pixels (flat indices): averages of the sure person at three scales."""
+    rows, columns = np.divmod(places, frame.shape[1])
     mask = inside.astype(np.uint8) * np.uint8(255)
     half = (max(frame.shape[1] // 2, 2), max(frame.shape[0] // 2, 2))
     colour = cv2.resize(cv2.copyTo(frame, mask), half, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -295,14 +298,14 @@ def _foregrounds(frame: Gray, inside: NDArray[np.bool_], rows: NDArray, columns:
         colour = cv2.resize(colour, small, interpolation=cv2.INTER_AREA)
         weight = cv2.resize(weight, small, interpolation=cv2.INTER_AREA)
         filled = fill(colour / np.maximum(weight, 1e-3)[..., None], weight)
-        place = (np.minimum(rows // divisor, small[1] - 1), np.minimum(columns // divisor, small[0] - 1))
-        guesses.append(filled[place])
+        cells = np.minimum(rows // divisor, small[1] - 1) * small[0] + np.minimum(columns // divisor, small[0] - 1)
+        guesses.append(filled.reshape(-1, 3)[cells])
     return guesses
 
 
 def _alpha_on_lines(
-    own: Floats, behind: Floats, fronts: list[Floats], noise: Floats, reliable: Floats, prior: Gray, favour: Floats
-) -> Gray:
+    own: Floats, behind: Floats, fronts: list[Floats], noise: Floats, reliable: Floats, prior: Bytes, favour: Floats
+) -> Bytes:
     """Place colours on the lines from the backdrop to each guess of the person, and trust the best line.
 
     Args:
@@ -339,7 +342,7 @@ def _alpha_on_lines(
     return (((mixed - 0.05) / 0.88).clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def _tidy(alpha: Gray, person: Gray, reliable: Floats) -> Gray:
+def _tidy(alpha: Bytes, person: Bytes, reliable: Floats) -> Bytes:
     """Remove islands, fill holes where the coarse matte is sure, close cracks where the backdrop was never seen."""
     height, width = alpha.shape
     closed = cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, _disc(_CRACK * max(height, width)))

@@ -74,7 +74,7 @@ class PersonPoints:
     eye_centres: Array
     """[2, 3] the points about which the left and right eyeballs turn."""
 
-    def at(self, expression: Array) -> Array:
+    def at(self, expression: NDArray[np.floating]) -> Array:
         """Place the points.
 
         Args:
@@ -93,7 +93,7 @@ class PersonPoints:
                 relative = self.neutral[members] - self.eye_centres[eye - 1]
                 turned = np.einsum("tij,pj->tpi", eye_rotation(flat, side), relative)
                 moved[:, members] += turned - relative
-        return moved.reshape(*expression.shape[:-1], n_points, 3)
+        return moved.reshape(*expression.shape[:-1], n_points, 3).astype(np.float32, copy=False)
 
     def pick(self, indices: NDArray[np.integer] | slice) -> PersonPoints:
         """Keep some of the points."""
@@ -133,7 +133,7 @@ class FacePoints:
     eye_centres: Array
     """[101, 2, 3] centres of the left and right eyeballs: the mean face's, then each identity mode's displacement."""
 
-    def person(self, identity: Array | None = None) -> PersonPoints:
+    def person(self, identity: NDArray[np.floating] | None = None) -> PersonPoints:
         """Return the points of one person.
 
         Args:
@@ -217,11 +217,11 @@ class FaceModel:
         """[68] vertices of the iBUG landmarks."""
         return np.array(IBUG68_VERTICES)
 
-    def person(self, identity: Array | None = None) -> PersonPoints:
+    def person(self, identity: NDArray[np.floating] | None = None) -> PersonPoints:
         """Return one person's mesh (see `FacePoints.person`)."""
         return self.mesh.person(identity)
 
-    def vertices(self, identity: Array | None, expression: Array) -> Array:
+    def vertices(self, identity: NDArray[np.floating] | None, expression: NDArray[np.floating]) -> Array:
         """Place all vertices: identity [100], expression [..., 52] -> [..., V, 3] metres, head frame."""
         return self.person(identity).at(expression)
 
@@ -239,8 +239,11 @@ class FaceModel:
         )  # fmt: skip
         return np.unique(np.concatenate([members[_spread(neutral[members], n)] for members, n in counts]))
 
-    def face_table(self, identity: Array | None = None) -> FaceTableArrays:
+    def face_table(self, person: PersonPoints | NDArray[np.floating] | None = None) -> FaceTableArrays:
         """Return the person's surface and how the coefficients move it, thinned out for training.
+
+        Args:
+            person: a whole mesh (`person.person_mesh` of a fit, the closest to the person), or an identity [100].
 
         Returns:
             points: [P, 3] float32 neutral surface, metres, head frame.
@@ -248,7 +251,7 @@ class FaceModel:
             part: [P] uint8, 0 skin, 1 upper teeth and gums, 2 lower teeth, gums and tongue, 3 left, 4 right eyeball.
         """
         chosen = self.table_vertices
-        points = self.person(identity).pick(chosen)
+        points = (person if isinstance(person, PersonPoints) else self.person(person)).pick(chosen)
         deltas = points.expressions + points.look_derivatives()
         part = np.full(N_VERTICES, SKIN_PART, np.uint8)
         jaw_drop = np.linalg.norm(self.mesh.expressions[ARKIT_NAMES.index("jawOpen")], axis=-1)
@@ -258,7 +261,7 @@ class FaceModel:
         return FaceTableArrays(points.neutral, deltas.astype(np.float16), part[chosen])
 
 
-def eye_rotation(expression: Array, side: str) -> Array:
+def eye_rotation(expression: NDArray[np.floating], side: str) -> Array:
     """Return how an eyeball turns about its centre.
 
     Args:

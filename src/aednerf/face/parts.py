@@ -18,13 +18,10 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from aednerf.core.errors import InputError
 from aednerf.core.records import Camera
 from aednerf.face.correspondence import Correspondence
-from aednerf.face.matte import Steady, touching
+from aednerf.face.matte import Bytes, Floats, Steady, touching
 from aednerf.face.model import FACE, HEAD_AND_NECK
 from aednerf.face.pose import Poses, project
 from aednerf.face.topology import OVAL
-
-Gray = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 BACKGROUND, HEAD, NECK, TORSO = range(4)
 """The labels of `parts.mkv`."""
@@ -115,7 +112,7 @@ def guide_parts(landmarks_px: Floats, vertices: Floats, poses: Poses, camera: Ca
     return PartGuides(*(array.astype(np.float32) for array in (jaw, sideways, neck, oval, height)))
 
 
-def split_parts(frames: Iterable[Gray], alphas: Iterable[Gray], guides: PartGuides) -> Iterator[Gray]:
+def split_parts(frames: Iterable[Bytes], alphas: Iterable[Bytes], guides: PartGuides) -> Iterator[Bytes]:
     """Label each pixel of one clip, frame by frame, holding only the previous frame.
 
     Args:
@@ -159,7 +156,7 @@ def split_parts(frames: Iterable[Gray], alphas: Iterable[Gray], guides: PartGuid
 class _View:
     """One frame at half size."""
 
-    colour: Gray
+    colour: Bytes
     """[h, w, 3] RGB."""
     person: NDArray[np.bool_]
     above: NDArray[np.bool_]
@@ -190,8 +187,8 @@ class _PartColours:
             histogram *= _MEMORY
             histogram += count.reshape(_LEVELS)
 
-    def judge(self, bins: NDArray[np.int32], blur: float) -> tuple[Gray, Gray]:
-        """Return how sure each pixel's colour is skin's and hair's, uint8 [h, w], averaged over `blur` pixels around."""
+    def judge(self, bins: NDArray[np.int32], blur: float) -> tuple[Bytes, Bytes]:
+        """Return how sure each pixel's colour is skin's and hair's, uint8 [h, w], averaged over `blur` pixels."""
         # Wide in brightness, since the neck is the face's skin in shadow; narrow in colour.
         skin, hair, clothes = (
             gaussian_filter(histogram, (1.5, 1.0, 1.0)) / max(float(histogram.sum()), 1.0)
@@ -206,7 +203,7 @@ class _PartColours:
         return cv2.blur(skin_odds, (size, size)), cv2.blur(hair_odds, (size, size))
 
 
-def _bins(rgb: Gray) -> NDArray[np.int32]:
+def _bins(rgb: Bytes) -> NDArray[np.int32]:
     """Number the colours by brightness and, apart from it, by the shares of red and green."""
     red, green, blue = (channel.astype(np.float32) + 4 for channel in cv2.split(rgb))
     total = red + green + blue
@@ -216,7 +213,7 @@ def _bins(rgb: Gray) -> NDArray[np.int32]:
     return (level * _LEVELS[1] + red_share) * _LEVELS[2] + green_share
 
 
-def _below_jaw(view: _View, skin: Gray, hair: Gray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _below_jaw(view: _View, skin: Bytes, hair: Bytes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Find the neck, and what below the jaw line belongs to the head (hair, earrings), at half size."""
     below = view.person & ~view.above
     touch = cv2.dilate((view.person & view.above).astype(np.uint8), _disc(2)) > 0
@@ -276,6 +273,6 @@ def _enlarged(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.boo
     return cv2.resize(wide, shape[::-1], interpolation=cv2.INTER_LINEAR) > 127
 
 
-def _disc(radius: float) -> Gray:
+def _disc(radius: float) -> Bytes:
     size = 2 * max(1, round(radius)) + 1
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))

@@ -96,8 +96,10 @@ class _Reservoir:
             distance = np.full(confidence.shape, float(max(confidence.shape)), np.float32)
         else:
             distance = cv2.distanceTransform(background, cv2.DIST_L2, 3)
-        # Key: distance in units of the picture's size, and beyond the clear distance a fair lottery.
-        key = cv2.resize(distance / max(confidence.shape), (width, height), interpolation=cv2.INTER_LINEAR)
+        # Key: distance in units of the picture's size, and beyond the clear distance a fair lottery. The coarse matte's
+        # contour is no better than one of its pixels.
+        key = np.maximum(distance - 1, 0) / max(confidence.shape)
+        key = cv2.resize(key, (width, height), interpolation=cv2.INTER_LINEAR)
         person = key <= 0
         key = np.minimum(key, _CLEAR) + random.random((height, width), np.float32) * np.float32(0.01)
         rows, columns = np.nonzero(~person & (key > self.least_key))
@@ -149,7 +151,7 @@ def _masked_median(values: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArra
     return np.where(median > 255, 0, median).astype(np.uint8)
 
 
-def fill(values: NDArray, weight: NDArray[np.float32]) -> NDArray:
+def fill(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Fill a picture smoothly where its weight is 0, by push-pull over a pyramid.
 
     Args:
@@ -164,7 +166,7 @@ def fill(values: NDArray, weight: NDArray[np.float32]) -> NDArray:
     return (filled + 0.5).clip(0, 255).astype(np.uint8) if values.dtype == np.uint8 else filled
 
 
-def _push_pull(values: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+def _push_pull(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     height, width = weight.shape
     spread = weight if values.ndim == 2 else weight[..., None]
     if min(height, width) <= 2 or weight.min() >= 1:

@@ -37,7 +37,7 @@ class Poses:
     @property
     def valid(self) -> Array:
         """[N] bool: which frames have a pose."""
-        return np.isfinite(self.translation).all(-1) & np.isfinite(self.rotation).all((-1, -2))
+        return np.asarray(np.isfinite(self.translation).all(-1) & np.isfinite(self.rotation).all((-1, -2)))
 
     def single(self) -> Poses:
         """Return the poses in single precision, enough for 1e-4 pixels."""
@@ -114,7 +114,7 @@ class Linearised:
 
 
 def linearise(points: Array, poses: Poses, camera: Camera) -> Linearised:
-    """Project head points [P, 3] with N poses and differentiate; components come first, so that all is plain arithmetic."""
+    """Project head points [P, 3] with N poses and differentiate; components come first, for plain arithmetic."""
     turned = np.moveaxis(points @ np.swapaxes(poses.rotation, -1, -2), -1, 0)
     x, y, z = turned + poses.translation.T[:, :, None]
     scale = camera.focal_px / z

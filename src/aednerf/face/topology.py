@@ -45,6 +45,9 @@ RIGHT_EYE: tuple[int, ...] = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 1
 LEFT_EYE: tuple[int, ...] = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
 """Rims of the lids of the person's left eye, in the same order as `RIGHT_EYE`."""
 
+UPPER_LIDS: tuple[int, ...] = (247, 30, 29, 27, 28, 56, 190, 467, 260, 259, 257, 258, 286, 414)
+"""The row above the upper rims, right then left: the detector moves it less than a lid moves in a blink."""
+
 RIGHT_IRIS: tuple[int, ...] = (468, 469, 470, 471, 472)
 """The person's right iris: centre, then four points of its rim."""
 

@@ -76,7 +76,10 @@ class FieldConfig:
                 raise InputError(f"Field setting {name} must lie in [{low}, {high}], got {value!r}.")
             if known[name].type == "int" and not isinstance(value, int):
                 raise InputError(f"Field setting {name} must be a whole number, got {value!r}.")
-        return FieldConfig(**values)
+        config = FieldConfig(**values)
+        if config.occupancy_resolution % 2:
+            raise InputError(f"Field setting occupancy_resolution must be even, got {config.occupancy_resolution}.")
+        return config
 
 
 _LIMITS: dict[str, tuple[float, float]] = {

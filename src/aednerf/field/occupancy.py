@@ -14,14 +14,17 @@ class Occupancy(nn.Module):
 
     def __init__(self, resolution: int) -> None:
         super().__init__()
-        self.register_buffer("bits", torch.ones(resolution, resolution, resolution, dtype=torch.bool))
-        self.register_buffer("low", torch.full((3,), -1.0))
-        self.register_buffer("high", torch.full((3,), 1.0))
-        self.register_buffer("density", torch.zeros(resolution, resolution, resolution), persistent=False)
-        self.register_buffer(
-            "may_hold", torch.ones(resolution, resolution, resolution, dtype=torch.bool), persistent=False
-        )
+        shape = (resolution, resolution, resolution)
+        self.register_buffer("packed", torch.full((resolution**3 // 8,), 255, dtype=torch.uint8))
+        self.register_buffer("bits", torch.ones(shape, dtype=torch.bool), persistent=False)
+        self.register_buffer("low", torch.full((3,), -1.0), persistent=False)
+        self.register_buffer("high", torch.full((3,), 1.0), persistent=False)
+        self.register_buffer("density", torch.zeros(shape), persistent=False)
+        self.register_buffer("may_hold", torch.ones(shape, dtype=torch.bool), persistent=False)
+        self.register_load_state_dict_post_hook(lambda module, _: module.unpack())
 
+    packed: Tensor
+    """[R^3 / 8] the bits, eight a byte: what is saved."""
     bits: Tensor
     low: Tensor
     high: Tensor
@@ -67,6 +70,7 @@ class Occupancy(nn.Module):
     def set_bits(self, bits: Tensor) -> None:
         """Set the bits [R, R, R] and the box around them."""
         self.bits.copy_(bits)
+        self.packed.copy_((bits.reshape(-1, 8) * _bit_values(bits.device)).sum(-1))
         resolution = len(self.bits)
         edges = torch.arange(resolution, device=bits.device) / resolution * 2 - 1
         none = ~bits.any()
@@ -76,7 +80,17 @@ class Occupancy(nn.Module):
             self.high[axis] = torch.where(is_used, edges + 2 / resolution, -1.0).amax()
 
     @torch.no_grad()
+    def unpack(self) -> None:
+        """Set the bits and their box from the packed ones, as after loading."""
+        bits = (self.packed.unsqueeze(1) & _bit_values(self.packed.device)) > 0
+        self.set_bits(bits.view_as(self.bits))
+
+    @torch.no_grad()
     def dilate(self) -> None:
         """Grow the occupied region by one cell, for expressions that were not seen while it was measured."""
         grown = torch.nn.functional.max_pool3d(self.bits[None, None].float(), 3, stride=1, padding=1)
         self.set_bits(grown[0, 0] > 0)
+
+
+def _bit_values(device: torch.device) -> Tensor:
+    return torch.tensor([1, 2, 4, 8, 16, 32, 64, 128], dtype=torch.uint8, device=device)

@@ -1,7 +1,7 @@
 """Motion files: `.npz`, exact, and `.csv`, Live Link Face's 63 columns by name with ours after them.
 
-Head angles are those of R = Ry(yaw) Rx(pitch) Rz(roll), head to camera; eye angles follow from the `eyeLook` coefficients
-(1.0 is 30 degrees sideways, 25 up or down) and are written for other programs only.
+Head angles are those of R = Ry(yaw) Rx(pitch) Rz(roll), head to camera; eye angles follow from the `eyeLook`
+coefficients (1.0 is 30 degrees sideways, 25 up or down) and are written for other programs only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from aednerf.core.files import atomic_path
 from aednerf.core.records import ARKIT_NAMES, Array, Motion
 from aednerf.core.units import FPS
 
-ANGLE_COLUMNS = tuple(f"{part}{angle}" for part in ("Head", "LeftEye", "RightEye") for angle in ("Yaw", "Pitch", "Roll"))
+ANGLE_COLUMNS = tuple(
+    f"{part}{angle}" for part in ("Head", "LeftEye", "RightEye") for angle in ("Yaw", "Pitch", "Roll")
+)
 POSITION_COLUMNS = ("HeadX", "HeadY", "HeadZ")
 EYE_SIDE_RAD, EYE_UP_RAD = np.deg2rad(30.0), np.deg2rad(25.0)
 MAX_RESIDUAL = 32
@@ -27,7 +29,8 @@ MAX_RESIDUAL = 32
 _SIDES = ("EyeBlink", "EyeLookDown", "EyeLookIn", "EyeLookOut", "EyeLookUp", "EyeSquint", "EyeWide")
 LIVE_LINK_SHAPES = (
     *(f"{shape}Left" for shape in _SIDES), *(f"{shape}Right" for shape in _SIDES),
-    "JawForward", "JawRight", "JawLeft", "JawOpen", "MouthClose", "MouthFunnel", "MouthPucker", "MouthRight", "MouthLeft",
+    "JawForward", "JawRight", "JawLeft", "JawOpen", "MouthClose", "MouthFunnel", "MouthPucker", "MouthRight",
+    "MouthLeft",
     *(f"Mouth{shape}{side}" for shape in ("Smile", "Frown", "Dimple", "Stretch") for side in ("Left", "Right")),
     "MouthRollLower", "MouthRollUpper", "MouthShrugLower", "MouthShrugUpper",
     *(f"Mouth{shape}{side}" for shape in ("Press", "LowerDown", "UpperUp") for side in ("Left", "Right")),
@@ -54,7 +57,9 @@ def save_motion(path: str | Path, motion: Motion) -> None:
             )  # fmt: skip
     elif path.suffix == ".csv":
         if motion.fps != FPS:
-            raise InputError(f"A motion .csv is at {FPS} frames a second, this motion at {motion.fps:g}: save it as .npz.")
+            raise InputError(
+                f"A motion .csv is at {FPS} frames a second, this motion at {motion.fps:g}: save it as .npz."
+            )
         with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             residual_names = [f"Residual{k:02d}" for k in range(motion.residual.shape[1])]
@@ -65,7 +70,11 @@ def save_motion(path: str | Path, motion: Motion) -> None:
 
 
 def load_motion(
-    path: str | Path, *, mean_rotation: Array | None = None, mean_translation: Array | None = None, n_residual: int | None = None
+    path: str | Path,
+    *,
+    mean_rotation: Array | None = None,
+    mean_translation: Array | None = None,
+    n_residual: int | None = None,
 ) -> Motion:
     """Read a motion file; another frame rate becomes 25 by the frame nearest in time.
 
@@ -76,7 +85,7 @@ def load_motion(
         n_residual: the avatar's K; a file without residual columns gets K zeros. None takes what the file has.
 
     Raises:
-        InputError: the file is missing, damaged, lacks a column, holds a value out of range, or belongs to another avatar.
+        InputError: the file is missing, damaged, lacks a column, holds a value out of range, or is another avatar's.
     """
     path = Path(path)
     if path.suffix not in (".npz", ".csv"):
@@ -92,7 +101,9 @@ def load_motion(
     if n_residual is None or k == n_residual:
         return motion
     if k != 0 and motion.residual.any():
-        raise InputError(f"{path} has a residual of {k} numbers, the avatar takes {n_residual}: it was made for another avatar.")
+        raise InputError(
+            f"{path} has a residual of {k} numbers, the avatar takes {n_residual}: it was made for another avatar."
+        )
     residual = np.zeros((len(motion), n_residual), np.float32)
     return Motion(motion.expression, residual, motion.rotation, motion.translation)
 
@@ -131,7 +142,9 @@ def _read_npz(path: Path) -> Motion:
             if sorted(names) != sorted(ARKIT_NAMES):
                 raise InputError(f"{path} names other coefficients than the 52 of ARKit: write them all, each once.")
             arrays["expression"] = arrays["expression"][:, [names.index(name) for name in ARKIT_NAMES]]
-        parts = {name: arrays[name].astype(np.float32) for name in ("expression", "residual", "rotation", "translation")}
+        parts = {
+            name: arrays[name].astype(np.float32) for name in ("expression", "residual", "rotation", "translation")
+        }
         return Motion(**parts, fps=float(arrays["fps"]))
     except (OSError, ValueError, TypeError, IndexError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not a motion file or is damaged ({error}). Make it again.") from None
@@ -141,7 +154,9 @@ def _read_csv(path: Path, mean_rotation: Array | None, mean_translation: Array |
     columns = _csv_columns(path)
     lacking = [name for name in LIVE_LINK_SHAPES if name.lower() not in columns]
     if lacking:
-        raise InputError(f"{path} lacks the column {lacking[0]} ({len(lacking)} of 52 in all): expected Live Link Face's columns.")
+        raise InputError(
+            f"{path} lacks the column {lacking[0]} ({len(lacking)} of 52 in all): expected Live Link Face's columns."
+        )
 
     def numbers(name: str) -> np.ndarray:
         try:
@@ -188,7 +203,7 @@ def _csv_columns(path: Path) -> dict[str, list[str]]:
 
 
 def _timecode_fps(path: Path, timecodes: list[str]) -> float:
-    """Return the frame rate that `HH:MM:SS:FF.fff` counts in: rows a second between the first and last change of second."""
+    """Return the frame rate that `HH:MM:SS:FF.fff` counts in: the rows a second between changes of second."""
     matches = [re.fullmatch(r"\s*\d+:\d+:(\d+)[:;](\d+)(?:\.\d+)?\s*", code) for code in timecodes]
     if not matches or not all(matches):
         raise InputError(f"{path}: expected a Timecode HH:MM:SS:FF.fff in every row.")
@@ -211,7 +226,9 @@ def _checked(path: Path, motion: Motion) -> Motion:
         worst = np.abs(motion.expression - 0.5).max(0).argmax()
         raise InputError(f"{path}: {ARKIT_NAMES[worst]} leaves [0, 1]; coefficients are shares, not percent.")
     if motion.residual.shape[1] > MAX_RESIDUAL:
-        raise InputError(f"{path} has {motion.residual.shape[1]} residual numbers, at most {MAX_RESIDUAL} are possible.")
+        raise InputError(
+            f"{path} has {motion.residual.shape[1]} residual numbers, at most {MAX_RESIDUAL} are possible."
+        )
     turned = np.einsum("tij,tkj->tik", motion.rotation, motion.rotation)
     if np.abs(turned - np.eye(3)).max() > 1e-3 or np.linalg.det(motion.rotation).min() < 0:
         raise InputError(f"{path}: a rotation is no rotation matrix.")

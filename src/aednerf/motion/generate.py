@@ -17,7 +17,6 @@ from aednerf.motion.channels import IDLE_COLUMNS, JAW_OPEN, MOUTH_CLOSE, SPEECH_
 from aednerf.motion.generic import GenericMouth
 from aednerf.motion.idle import IdleMotion
 from aednerf.motion.network import MotionConfig, MotionNetwork, MotionStream, MouthModel
-from aednerf.motion.override import ExpressionOverride
 from aednerf.motion.statistics import MotionStats
 from aednerf.speech.encoder import find_encoder
 
@@ -32,18 +31,18 @@ class MotionOptions:
     """Scales the lower face's distance from the rest pose; 0 keeps the mouth at rest."""
 
     audio_offset_s: float = 0.0
-    """Positive: the lips move later against the sound, by so many seconds."""
+    """Positive: the lips move earlier against the sound, by so many seconds."""
 
     blink: bool = True
 
     seed: int = 0
     """The same seed gives the same idle motion."""
 
-    expression: ExpressionOverride | None = None
-
     def __post_init__(self) -> None:
         if not 0.0 <= self.mouth_gain <= 4.0:
-            raise InputError(f"The mouth gain must lie in [0, 4] (1 leaves the mouth as learned), got {self.mouth_gain}.")
+            raise InputError(
+                f"The mouth gain must lie in [0, 4] (1 leaves the mouth as learned), got {self.mouth_gain}."
+            )
         if not (math.isfinite(self.audio_offset_s) and abs(self.audio_offset_s) <= 2.0):
             raise InputError(f"The audio offset must lie within 2 seconds either way, got {self.audio_offset_s}.")
         if self.seed < 0:
@@ -56,27 +55,60 @@ def make_mouth(config: MotionConfig) -> MotionNetwork | GenericMouth:
 
 
 class MotionGenerator:
-    """Push sound, get motion: one frame per 640 samples, `frames_for_samples(total)` in all.
+    """A person's way of moving: what turns sound and emotion into that person's motion."""
 
-    Cutting the sound differently never changes a bit of the result. A frame comes out `lookahead_s` after its sound.
-    """
-
-    def __init__(
-        self, mouth: MouthModel, stats: MotionStats, emotion: EmotionTrack, options: MotionOptions | None = None
-    ) -> None:
+    def __init__(self, mouth: MouthModel, stats: MotionStats) -> None:
         if mouth.config.n_residual != stats.n_residual:
             raise InputError(
-                f"The mouth model writes {mouth.config.n_residual} residual numbers, the statistics have {stats.n_residual}: "
-                "they belong to different avatars."
+                f"The mouth model writes {mouth.config.n_residual} residual numbers, the statistics have "
+                f"{stats.n_residual}: they belong to different avatars."
             )
-        options = options or MotionOptions()
+        self.mouth, self.stats = mouth, stats
+
+    @property
+    def lookahead_s(self) -> float:
+        """Seconds of sound after the end of a frame that must arrive before the frame comes out."""
+        return find_encoder(self.mouth.config.encoder).lookahead_s + self.mouth.config.lookahead_s
+
+    def stream(self, emotion: EmotionTrack, options: MotionOptions | None = None) -> SpokenMotion:
+        """Begin a stream: push sound, get motion."""
+        return SpokenMotion(self.mouth, self.stats, emotion, options or MotionOptions())
+
+    def generate(
+        self, chunks: Iterable[np.ndarray], emotion: EmotionTrack, *, blink: bool = True, seed: int = 0,
+        mouth_gain: float = 1.0, audio_offset_s: float = 0.0,
+    ) -> Iterator[Motion]:  # fmt: skip
+        """Yield the motion of a sound as it settles, no piece empty.
+
+        Args:
+            chunks: samples [n] each, 16 kHz mono in [-1, 1].
+            emotion: over time, from the beginning of the sound.
+            blink: whether the lids blink.
+            seed: of the idle motion.
+            mouth_gain: as in `MotionOptions`.
+            audio_offset_s: as in `MotionOptions`.
+        """
+        stream = self.stream(emotion, MotionOptions(mouth_gain, audio_offset_s, blink, seed))
+        for chunk in chunks:
+            if len(motion := stream.push(chunk)):
+                yield motion
+        if len(motion := stream.flush()):
+            yield motion
+
+
+class SpokenMotion:
+    """One stream of sound that becomes motion: one frame per 640 samples, `frames_for_samples(total)` in all.
+
+    Cutting the sound differently never changes a bit of the result.
+    """
+
+    def __init__(self, mouth: MouthModel, stats: MotionStats, emotion: EmotionTrack, options: MotionOptions) -> None:
         encoder = find_encoder(mouth.config.encoder)
-        self.lookahead_s = encoder.lookahead_s + mouth.config.lookahead_s
         self._stats, self._emotion, self._options = stats, emotion, options
         self._encoder, self._mouth = encoder.stream(), MotionStream(mouth, encoder.silence)
         self._idle = IdleMotion(stats, options.seed, options.blink)
-        self._to_skip = max(0, -round(options.audio_offset_s * SAMPLE_RATE_HZ))
-        self._delay = max(0, round(options.audio_offset_s * SAMPLE_RATE_HZ))
+        self._to_skip = max(0, round(options.audio_offset_s * SAMPLE_RATE_HZ))
+        self._delay = max(0, -round(options.audio_offset_s * SAMPLE_RATE_HZ))
         self._n_pushed = self._n_heard = self._n_rows = self._n_out = 0
         self._waiting: list[tuple[Array, Array]] = []
 
@@ -112,9 +144,10 @@ class MotionGenerator:
         n = min(len(self._waiting), frames_for_samples(self._n_pushed) - self._n_out)
         frames = [self._compose(*pair) for pair in self._waiting[:n]]
         self._waiting = self._waiting[n:]
+        shapes = ((N_EXPRESSION,), (self._stats.n_residual,), (3, 3), (3,))
         expression, residual, rotation, translation = (
             [np.stack(part) for part in zip(*frames, strict=True)] if frames
-            else [np.zeros((0, *shape), np.float32) for shape in ((N_EXPRESSION,), (self._stats.n_residual,), (3, 3), (3,))]
+            else [np.zeros((0, *shape), np.float32) for shape in shapes]
         )  # fmt: skip
         return Motion(expression, residual, rotation, translation)
 
@@ -128,23 +161,13 @@ class MotionGenerator:
         expression = np.zeros(N_EXPRESSION, np.float32)
         expression[SPEECH_COLUMNS] = rest + gain * (mouth[SPEECH_COLUMNS] - rest)
         expression[IDLE_COLUMNS] = idle
-        expression = np.clip(expression + self._emotion.at(time_s) @ stats.emotion_offset, 0.0, 1.0)
+        expression += self._emotion.at(time_s) @ stats.emotion_offset
+        expression = np.clip(expression, np.float32(0.0), np.float32(1.0))
         # The model's mouthClose only means something against an open jaw.
         expression[MOUTH_CLOSE] = min(expression[MOUTH_CLOSE], expression[JAW_OPEN])
-        if self._options.expression is not None:
-            self._options.expression.apply(expression, time_s)
         low, high = stats.low[N_EXPRESSION:], stats.high[N_EXPRESSION:]
         code = np.empty_like(low)
         code[:n_mouth] = rest_residual + gain * (residual[:n_mouth] - rest_residual)
         code[n_mouth:] = stats.eye_residual @ np.append(expression[IDLE_COLUMNS], np.float32(1.0))
         rotation = Rotation.from_rotvec(pose[:3]).as_matrix() @ stats.mean_rotation
-        return expression, np.clip(code, low, high), rotation.astype(np.float32), pose[3:].astype(np.float32)
-
-
-def generate(generator: MotionGenerator, chunks: Iterable[np.ndarray]) -> Iterator[Motion]:
-    """Yield the motion of a stream of samples as it settles, no chunk empty."""
-    for chunk in chunks:
-        if len(motion := generator.push(chunk)):
-            yield motion
-    if len(motion := generator.flush()):
-        yield motion
+        return expression, np.clip(code, low, high), rotation.astype(np.float32), pose[3:]

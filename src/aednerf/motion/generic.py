@@ -21,7 +21,13 @@ CLOSED, OPEN = -1.9, -0.6
 DARK, BRIGHT = 0.75, -0.15
 """Level at 300-900 Hz less that at 1800-3500 Hz, in the same units, of a rounded and of a spread vowel."""
 
-JAW = {"jawOpen": 0.35, "mouthLowerDownLeft": 0.25, "mouthLowerDownRight": 0.25, "mouthUpperUpLeft": 0.12, "mouthUpperUpRight": 0.12}
+JAW = {
+    "jawOpen": 0.35,
+    "mouthLowerDownLeft": 0.25,
+    "mouthLowerDownRight": 0.25,
+    "mouthUpperUpLeft": 0.12,
+    "mouthUpperUpRight": 0.12,
+}
 ROUNDED = {"mouthFunnel": 0.35, "mouthPucker": 0.3}
 SPREAD = {"mouthSmileLeft": 0.2, "mouthSmileRight": 0.2, "mouthStretchLeft": 0.15, "mouthStretchRight": 0.15}
 

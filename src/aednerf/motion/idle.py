@@ -1,8 +1,8 @@
 """What a face does without speech: the head sways, the gaze wanders, the lids blink.
 
-Head, gaze and brows are stretches of the person's own recording, joined where they fit and cross-faded, so they keep the
-person's rhythm, the eyes' counter-rotation against the head, and the recorded range (a blend of two recorded rows lies
-between them). Blinks are drawn anew at the person's rate.
+Head, gaze and brows are stretches of the person's own recording, joined where they fit and cross-faded, so they keep
+the person's rhythm, the eyes' counter-rotation against the head, and the recorded range (a blend of two recorded rows
+lies between them). Blinks are drawn anew at the person's rate.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _REFRACTORY_S = 1.0
 
 
 class IdleMotion:
-    """An endless stream of pose, brows, lids and gaze; the same seed gives the same frames however they are asked for."""
+    """An endless stream of pose, brows, lids and gaze; the same seed gives the same frames."""
 
     def __init__(self, stats: MotionStats, seed: int, blink: bool = True) -> None:
         self._walk = _Walk(stats, np.random.default_rng([seed, 1]))
@@ -45,16 +45,20 @@ class _Walk:
 
     FADE_FRAMES = 20
     LASTS_FRAMES = (60, 200)
-    N_NEAREST = 8
+    N_NEAREST = 6
+    STALE = 6.0
 
     def __init__(self, stats: MotionStats, rng: np.random.Generator) -> None:
         self._pool, self._rng = stats.idle, rng
-        ends = np.append(stats.idle_starts[1:], len(stats.idle))
-        self._left = np.repeat(ends, np.diff(np.append(stats.idle_starts, len(stats.idle)))) - np.arange(len(stats.idle))
+        bounds = np.append(stats.idle_starts, len(stats.idle))
+        self._left = np.repeat(bounds[1:], np.diff(bounds)) - np.arange(len(stats.idle))
         # A fade needs two stretches running side by side; a third of the longest leaves time to play in between.
         self._fade = min(self.FADE_FRAMES, int(self._left.max()) // 3)
         self._likeness = _likeness(stats)
+        self._played = np.zeros(len(stats.idle))
         self._open = np.flatnonzero(self._left >= min(3 * self.FADE_FRAMES, int(self._left.max()) - self._fade))
+        # Neighbouring rows are one place: a coarse grid of places keeps the nearest ones apart.
+        self._open = self._open[:: max(1, min(8, len(self._open) // 16))]
         self._at = int(rng.choice(self._open))
         self._to: int | None = None
         self._faded = 0
@@ -68,6 +72,7 @@ class _Walk:
         if self._to is None and (self._lasts <= 0 or self._left[self._at] <= self._fade + 1):
             self._to, self._faded = self._choose(), 0
         row = self._pool[self._at].copy()
+        self._played[self._at] += 1
         if self._to is not None:
             self._faded += 1
             share = np.float32(self._faded / self._fade)
@@ -81,8 +86,10 @@ class _Walk:
         return row
 
     def _choose(self) -> int:
-        """Return the row to fade to: one of those that are and move most like the present one, elsewhere in the pool."""
+        """Return the row to fade to: one of those that lie and move most like the present one, elsewhere."""
         distance = np.square(self._likeness[self._open] - self._likeness[self._at]).sum(1)
+        # What was played less comes first, or two places that fit each other would play in turn for ever.
+        distance += self.STALE * (self._played[self._open] - self._played.mean())
         distance[np.abs(self._open - self._at) < 2 * self._fade] += 1e6
         nearest = np.argsort(distance, kind="stable")[: self.N_NEAREST]
         return int(self._open[self._rng.choice(nearest)])

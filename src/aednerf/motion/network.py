@@ -8,8 +8,9 @@ the sound was cut.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -39,20 +40,53 @@ class MotionConfig:
     """The first so many residual numbers belong to the mouth and are driven by speech."""
 
     n_hidden: int = 128
-    dilations: tuple[int, ...] = (1, 2, 4, 1)
+    dilations: tuple[int, ...] = (1, 1, 2, 2)
     lookahead: int = 5
     """Rows after a frame that it depends on (0.2 s)."""
 
-    dropout: float = 0.2
+    dropout: float = 0.3
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dilations", tuple(self.dilations))
+        # An avatar may come from strangers: sizes are bounded before anything of that size is made.
+        limits = {
+            "n_features": (1, 8192),
+            "n_residual": (0, 32),
+            "n_mouth_residual": (0, self.n_residual),
+            "n_hidden": (1, 1024),
+        }
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"Motion settings: {name} must lie in [{low}, {high}], got {getattr(self, name)}.")
         if self.kind not in ("network", "generic"):
-            raise InputError(f"Unknown kind of motion {self.kind!r}: expected network or generic. Was it made by a newer version?")
-        if not 0 <= self.lookahead < self.window:
-            raise InputError(f"A motion window of {self.window} rows cannot look {self.lookahead} rows ahead.")
-        if not 0 <= self.n_mouth_residual <= self.n_residual:
-            raise InputError(f"{self.n_mouth_residual} of {self.n_residual} residual numbers cannot belong to the mouth.")
+            raise InputError(f"Motion settings: unknown kind {self.kind!r}, expected network or generic.")
+        if not 1 <= len(self.dilations) <= 16 or not all(1 <= dilation <= 32 for dilation in self.dilations):
+            raise InputError(f"Motion settings: expected up to 16 dilations from 1 to 32, got {self.dilations}.")
+        if not 1 <= self.lookahead < self.window - 1:
+            raise InputError(
+                f"Motion settings: a window of {self.window} rows cannot look {self.lookahead} rows ahead."
+            )
+        if not 0.0 <= self.dropout < 1.0:
+            raise InputError(f"Motion settings: dropout must lie in [0, 1), got {self.dropout}.")
+
+    @staticmethod
+    def from_dict(settings: Mapping[str, Any]) -> MotionConfig:
+        """Build the configuration from what `dataclasses.asdict` gave, as JSON keeps it.
+
+        Raises:
+            InputError: a name is unknown, a value is of another type or out of range.
+        """
+        kinds = {"kind": str, "encoder": str, "dilations": list | tuple, "dropout": int | float}
+        names = {entry.name for entry in fields(MotionConfig)}
+        for name, value in settings.items():
+            if name not in names:
+                raise InputError(
+                    f"Motion settings: unknown name {name[:80]!r}. Was the avatar made by a newer version?"
+                )
+            parts = value if name == "dilations" and isinstance(value, list | tuple) else []
+            if not isinstance(value, kinds.get(name, int)) or not all(type(part) is int for part in parts):
+                raise InputError(f"Motion settings: {name} has the wrong type {type(value).__name__}.")
+        return MotionConfig(**settings)
 
     @property
     def window(self) -> int:
@@ -187,7 +221,8 @@ class MotionStream:
             features: [n, D] the encoder's next rows.
             emotion: [n, 8] the emotion vector of each of these rows' frames.
         """
-        new = [torch.from_numpy(np.concatenate(pair).astype(np.float32)) for pair in zip(features, emotion, strict=True)]
+        rows = np.concatenate([features, emotion], axis=1).astype(np.float32)
+        new = [torch.from_numpy(row) for row in rows]
         return self._slide(new)
 
     def flush(self) -> tuple[Array, Array]:

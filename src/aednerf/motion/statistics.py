@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from aednerf.core.records import ARKIT_NAMES, EMOTIONS, Array
 from aednerf.motion.channels import IDLE_COLUMNS
 
 N_POSE = 6
-"""Numbers of a pose in the idle pool: rotation vector (radians, against the mean rotation), then translation (metres)."""
+"""Numbers of a pose in the idle pool: rotation vector (radians, against the mean), then translation (metres)."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,13 @@ class MotionStats:
         }  # fmt: skip
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
-                raise InputError(f"Motion statistics: {name} must be {list(shape)}, got {list(getattr(self, name).shape)}.")
+                raise InputError(
+                    f"Motion statistics: {name} must be {list(shape)}, got {list(getattr(self, name).shape)}."
+                )
         if self.n_residual < 0 or len(self.eye_residual) > self.n_residual:
-            raise InputError(f"Motion statistics: {len(self.eye_residual)} eye numbers do not fit a residual of {self.n_residual}.")
+            raise InputError(
+                f"Motion statistics: {len(self.eye_residual)} eye numbers do not fit a residual of {self.n_residual}."
+            )
         starts = self.idle_starts
         if not len(self.idle) or starts.ndim != 1 or not len(starts) or starts[0] != 0 or starts[-1] >= len(self.idle):
             raise InputError(f"Motion statistics: the idle pool of {len(self.idle)} rows has no valid starts.")
@@ -91,6 +96,9 @@ class MotionStats:
         names = [entry.name for entry in fields(MotionStats)]
         missing = [name for name in names if name not in arrays]
         if missing:
-            raise InputError(f"Motion statistics lack {', '.join(missing)}: the file was made by another version or is damaged.")
-        kinds = {name: np.int32 if name == "idle_starts" else np.float32 for name in names}
-        return MotionStats(**{name: np.asarray(arrays[name]).astype(kinds[name]) for name in names})
+            raise InputError(
+                f"Motion statistics lack {', '.join(missing)}: the file was made by another version or is damaged."
+            )
+        parts: dict[str, Any] = {name: np.asarray(arrays[name]).astype(np.float32) for name in names}
+        parts["idle_starts"] = np.asarray(arrays["idle_starts"]).astype(np.int32)
+        return MotionStats(**parts)

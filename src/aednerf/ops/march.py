@@ -21,7 +21,7 @@ class Samples(NamedTuple):
     is_used: Tensor
     """[N, S] bool; the used slots of a ray come first."""
     n_found: Tensor
-    """[N] int64: occupied candidates of each ray, which may be more than S."""
+    """[N] int32: occupied candidates of each ray, which may be more than S."""
 
 
 def march(
@@ -48,9 +48,9 @@ def march(
     t = near.unsqueeze(1) + (index + jitter) * step
     points = origins.unsqueeze(1) + t.unsqueeze(-1) * directions.unsqueeze(1)
     is_occupied = lookup(points, occupancy) & (t < far.unsqueeze(1))
-    rank = is_occupied.cumsum(1)
+    rank = is_occupied.cumsum(1, dtype=torch.int32)
     slot = torch.where(is_occupied, rank - 1, n_slots).clamp(max=n_slots)
-    slots = far.unsqueeze(1).expand(-1, n_slots + 1).contiguous().scatter(1, slot, t)
+    slots = far.unsqueeze(1).expand(-1, n_slots + 1).contiguous().scatter(1, slot.long(), t)
     n_found = rank[:, -1]
     is_used = torch.arange(n_slots, device=t.device) < n_found.unsqueeze(1)
     return Samples(slots[:, :n_slots], is_used, n_found)

@@ -41,12 +41,8 @@ LOOKAHEAD_S = _TAIL / SAMPLE_RATE_HZ
 @lru_cache(maxsize=1)
 def mel_filters() -> np.ndarray:
     """Return [257, 80] triangular filters, equally spaced on the mel scale, each of unit height."""
-
-    def to_mel(hz: np.ndarray | float) -> np.ndarray:
-        return 2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0)
-
-    edges = np.linspace(to_mel(LOW_HZ), to_mel(HIGH_HZ), N_MELS + 2)
-    bins = to_mel(np.arange(_FFT // 2 + 1) * SAMPLE_RATE_HZ / _FFT)[:, None]
+    edges = np.linspace(_mel(LOW_HZ), _mel(HIGH_HZ), N_MELS + 2)
+    bins = _mel(np.arange(_FFT // 2 + 1) * SAMPLE_RATE_HZ / _FFT)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     filters = np.maximum(0.0, np.minimum(rising, falling))
@@ -58,8 +54,12 @@ def mel_filters() -> np.ndarray:
 
 def mel_centres_hz() -> np.ndarray:
     """Return [80] the centre frequency of each mel band."""
-    mels = np.linspace(*(2595.0 * np.log10(1.0 + np.array([LOW_HZ, HIGH_HZ]) / 700.0)), N_MELS + 2)[1:-1]
+    mels = np.linspace(_mel(LOW_HZ), _mel(HIGH_HZ), N_MELS + 2)[1:-1]
     return 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
+
+
+def _mel(hz: np.ndarray | float) -> np.ndarray:
+    return 2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0)
 
 
 @lru_cache(maxsize=1)
@@ -73,8 +73,8 @@ def _hann() -> np.ndarray:
 class SpeakerLevel:
     """A running estimate of how loud the speaker is, from what was heard so far.
 
-    Frames well above the background count as speech; the level is their mean in dB, a prior of 0.4 s at first, then with
-    a memory of about 6 s of speech. Silence and steady noise leave it alone, so pauses are never amplified. After
+    Frames well above the background count as speech; the level is their mean in dB, a prior of 0.4 s at first, then
+    with a memory of about 6 s of speech. Silence and steady noise leave it alone, so pauses are never amplified. After
     the active speech level of ITU-T P.56, made recursive.
     """
 
@@ -86,8 +86,8 @@ class SpeakerLevel:
     MEMORY_FRAMES = 6 * FPS
     ACTIVE_DB = 12.0
     NOISE_RISE_DB = 2.0 / FPS
-    NOISE_RANGE_DB = (-70.0, -40.0)
-    LEVEL_RANGE_DB = (-55.0, 0.0)
+    NOISE_RANGE_DB = (-72.0, -40.0)
+    LEVEL_RANGE_DB = (-60.0, 0.0)
 
     def update(self, energy_db: float) -> float:
         """Take in one frame's energy and return the level, both in dB."""
@@ -130,7 +130,9 @@ class LogMel:
         """
         samples = np.asarray(samples, np.float32)
         if samples.ndim != 1 or not np.isfinite(samples).all():
-            raise InputError(f"Expected mono audio as finite numbers [n], got an array {samples.shape}: mix or repair it.")
+            raise InputError(
+                f"Expected mono audio as finite numbers [n], got an array {samples.shape}: mix or repair it."
+            )
         self._n_samples += len(samples)
         self._pending = np.concatenate([self._pending, samples])
         n_ready = max(0, (len(self._pending) - _SPAN) // SAMPLES_PER_FRAME + 1)

@@ -1,8 +1,8 @@
 """What the motion network learns from: takes of sound and motion, and the many ways they could also have sounded.
 
-One minute of one speaker is little, so every take is heard again faster and slower (which moves pitch and formants too),
-louder and softer and in noise, and every batch is warped, tilted and masked along the mel axis (after SpecAugment, Park
-et al. 2019, and vocal tract length perturbation, Jaitly and Hinton 2013).
+One minute of one speaker is little, so every take is heard again faster and slower (which moves pitch and formants
+too), louder and softer and in noise, and every batch is warped, tilted and masked along the mel axis (after
+SpecAugment, Park et al. 2019, and vocal tract length perturbation, Jaitly and Hinton 2013).
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def varied(take: Take, rng: np.random.Generator) -> Take:
         level = float(np.sqrt(np.mean(audio**2))) + 1e-9
         audio = audio + level * 10 ** (-rng.uniform(8, 35) / 20) * coloured_noise(len(audio), rng)
     audio = np.clip(audio * 10 ** (rng.uniform(-14, 6) / 20), -1, 1).astype(np.float32)
-    return Take(audio[: n_frames * SAMPLES_PER_FRAME], target.astype(np.float32), take.known[before] & take.known[after], take.emotion)
+    known = take.known[before] & take.known[after]
+    return Take(audio[: n_frames * SAMPLES_PER_FRAME], target.astype(np.float32), known, take.emotion)
 
 
 def silence(n_frames: int, rest: Array, emotion: Array, rng: np.random.Generator) -> Take:
@@ -127,7 +128,8 @@ def perturb_log_mel(inputs: Tensor, generator: torch.Generator) -> Tensor:
 
     x = (1 - share) * at(below) + share * at((below + 1).clamp(max=N_MELS - 1))
     tilt = uniform(-0.35, 0.35, n_batch, 1) * (bands / (N_MELS - 1) - 0.5)
-    ripple = uniform(0, 0.15, n_batch, 1) * torch.sin(uniform(2, 12, n_batch, 1) * bands / N_MELS + uniform(0, 6.3, n_batch, 1))
+    phase = uniform(2, 12, n_batch, 1) * bands / N_MELS + uniform(0, 6.3, n_batch, 1)
+    ripple = uniform(0, 0.15, n_batch, 1) * torch.sin(phase)
     x = (x + (tilt + ripple)[:, None]).clamp(min=SILENT_VALUE)
     start, width = uniform(0, N_MELS, n_batch, 2, 1), uniform(0, 12, n_batch, 2, 1)
     banded = ((bands >= start) & (bands < start + width)).any(1)[:, None]
