@@ -30,7 +30,7 @@ class FakePerson(nn.Module):
 
     def render(
         self, rotation: np.ndarray, translation: np.ndarray, expression: np.ndarray, residual: np.ndarray,
-        camera: Camera, *, view: np.ndarray | None = None,
+        camera: Camera, *, view: np.ndarray | None = None, shot: int | None = None,
     ) -> Tensor:  # fmt: skip
         position = np.asarray(translation, np.float64)
         if view is not None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fake_avatar import fake_bundle
 
 from aednerf.avatar.bundle import load_bundle, save_bundle
 from aednerf.core.errors import InputError
+from fake_avatar import fake_bundle
 
 
 @pytest.fixture

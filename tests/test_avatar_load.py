@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fake_avatar import MEAN_POSITION, fake_bundle
 
 import aednerf
 from aednerf.avatar.avatar import Avatar
@@ -23,6 +22,7 @@ from aednerf.motion.generate import MotionGenerator, make_mouth
 from aednerf.motion.network import MotionConfig, MotionNetwork
 from aednerf.motion.statistics import N_POSE, MotionStats
 from aednerf.render.model import AvatarModel
+from fake_avatar import MEAN_POSITION, fake_bundle
 
 K = 4
 SMALL = FieldConfig(

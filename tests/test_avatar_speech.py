@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_avatar import MEAN_POSITION, N_RESIDUAL, FakePerson, FakeVoice, fake_bundle
 
 from aednerf.avatar.avatar import Avatar
 from aednerf.avatar.background import LoopedVideo, composite, cover, enlarge, magnify, parse_background
@@ -27,6 +26,7 @@ from aednerf.media.image import read_image, write_image
 from aednerf.media.video import VideoWriter, decode_frames, probe
 from aednerf.motion.channels import BLINK_COLUMNS, JAW_OPEN
 from aednerf.motion.files import save_motion
+from fake_avatar import MEAN_POSITION, N_RESIDUAL, FakePerson, FakeVoice, fake_bundle
 
 SIZE = 32
 BROW = ARKIT_NAMES.index("browInnerUp")

@@ -25,13 +25,14 @@ def manifests(draw: st.DrawFn) -> Manifest:
     for index in range(draw(st.integers(1, 4))):
         end = first + draw(st.integers(1, 5000))
         name = f"clip-{index}"
+        cuts = sorted(draw(st.sets(st.integers(first + 1, end - 1), max_size=3))) if end - first > 1 else []
         clips.append(
             ClipRecord(
                 name=name, first=first, end=end, emotion=draw(st.sampled_from(EMOTIONS)),
                 intensity=draw(st.floats(0, 1)), audio=draw(st.sampled_from([None, f"audio/{name}.wav"])),
                 crop=Crop(draw(finite), draw(finite), draw(sizes)), focal_px=draw(sizes), cx=draw(finite),
                 cy=draw(finite), source=Source(draw(st.text()), "0" * 64, draw(st.text()), fps=draw(sizes)),
-                cuts=tuple(draw(st.lists(st.integers(0, 99), max_size=3))), n_others=draw(st.integers(0, 3)),
+                cuts=tuple(cuts), n_others=draw(st.integers(0, 3)),
                 measured=Measured(draw(st.none() | finite), flags=tuple(draw(st.lists(st.text(), max_size=2)))),
             )
         )  # fmt: skip

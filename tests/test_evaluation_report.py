@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_avatar import FakePerson, FakeVoice, fake_bundle
-from tiny_capture import RESIDUAL_SIZE, _draw, make_tiny_capture
 
 from aednerf.avatar.avatar import Avatar
 from aednerf.capture.capture import Capture
@@ -26,6 +24,8 @@ from aednerf.evaluation.regions import REGIONS
 from aednerf.media.image import read_image
 from aednerf.media.video import probe
 from aednerf.motion.channels import IDLE_COLUMNS, SPEECH_COLUMNS
+from fake_avatar import FakePerson, FakeVoice, fake_bundle
+from tiny_capture import RESIDUAL_SIZE, _draw, make_tiny_capture
 
 N_FRAMES = 66  # 60 train, 6 test
 
@@ -40,7 +40,7 @@ class ExactPerson:
 
     def render(
         self, rotation: np.ndarray, translation: np.ndarray, expression: np.ndarray, residual: np.ndarray,
-        camera: Camera, *, view: np.ndarray | None = None,
+        camera: Camera, *, view: np.ndarray | None = None, shot: int | None = None,
     ) -> torch.Tensor:  # fmt: skip
         black = np.zeros((camera.height, camera.width, 3), np.uint8)
         colour, matte, _ = _draw(expression, rotation, translation, camera, black)

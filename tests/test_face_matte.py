@@ -11,8 +11,9 @@ import pytest
 
 from aednerf.core.errors import InputError
 from aednerf.face.foreground import straight_foreground
-from aednerf.face.matte import PersonSegmenter, refine_mattes
+from aednerf.face.matte import refine_mattes
 from aednerf.face.plate import Plate, estimate_plate
+from aednerf.face.segmenter import PersonSegmenter
 
 SIZE = 256
 

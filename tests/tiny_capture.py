@@ -82,8 +82,9 @@ def make_tiny_capture(
             mattes.write(matte)
             parts.write(part)
     for record in records:
-        (path / record.plate).parent.mkdir(exist_ok=True)
-        write_image(path / record.plate, plate)
+        for name in record.plates:
+            (path / name).parent.mkdir(exist_ok=True)
+            write_image(path / name, plate)
         if record.audio:
             (path / record.audio).parent.mkdir(exist_ok=True)
             write_wav(path / record.audio, _tone(expression[record.first : record.end, JAW_OPEN]))

@@ -40,6 +40,7 @@ class Person(Protocol):
     def render(
         self, rotation: NDArray[np.float32], translation: NDArray[np.float32], expression: NDArray[np.float32],
         residual: NDArray[np.float32], camera: Camera, *, view: NDArray[np.float32] | None = None,
+        shot: int | None = None,
     ) -> Tensor:  # fmt: skip
         """Return [H, W, 4] premultiplied RGBA in [0, 1] of head over torso."""
         ...

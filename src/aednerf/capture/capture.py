@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,16 @@ from aednerf.media.video import decode_frames
 FRAMES_NAME = "frames.mp4"
 MATTE_NAME = "matte.mkv"
 PARTS_NAME = "parts.mkv"
+
+
+class Shot(NamedTuple):
+    """A stretch `[first, end)` of frames with one camera set-up, one backdrop and one posture."""
+
+    first: int
+    end: int
+    clip: int
+    plate: str
+    """The name of its clean background picture inside the capture."""
 
 
 class Capture:
@@ -75,6 +86,22 @@ class Capture:
                 return index
         raise IndexError(f"frame {frame} of {self.n_frames}")
 
+    @cached_property
+    def shots(self) -> tuple[Shot, ...]:
+        """All stretches between cuts, in sequence; a clip without cuts is one."""
+        return tuple(
+            Shot(first, end, index, plate)
+            for index, clip in enumerate(self.clips)
+            for (first, end), plate in zip(clip.shots, clip.plates, strict=True)
+        )
+
+    def shot_of(self, frame: int) -> int:
+        """Return the index of the shot that the frame belongs to."""
+        for index, shot in enumerate(self.shots):
+            if shot.first <= frame < shot.end:
+                return index
+        raise IndexError(f"frame {frame} of {self.n_frames}")
+
     def emotion(self, frame: int) -> Emotion:
         """Return the emotion that the frame's clip was labelled with."""
         clip = self.clips[self.clip_of(frame)]
@@ -102,9 +129,9 @@ class Capture:
         """Yield the labels [H, W] (0 background, 1 head, 2 neck, 3 torso) of the frames `[first, end)`."""
         return self._frames(PARTS_NAME, first, end, gray=True)
 
-    def plate(self, clip_index: int) -> NDArray[np.uint8]:
-        """Return the clip's clean background [H, W, 3]."""
-        return read_image(self.path / self.clips[clip_index].plate)[..., :3]
+    def plate(self, shot_index: int) -> NDArray[np.uint8]:
+        """Return the shot's clean background [H, W, 3]."""
+        return read_image(self.path / self.shots[shot_index].plate)[..., :3]
 
     def audio(self, clip_index: int) -> NDArray[np.float32] | None:
         """Return the clip's sound, 16 kHz mono in [-1, 1], as long as its frames; None for a silent clip."""
@@ -147,7 +174,7 @@ class Capture:
 def data_files(manifest: Manifest) -> list[str]:
     """Return the names of the files that a capture with this manifest consists of, capture.json and reports aside."""
     audio = [clip.audio for clip in manifest.clips if clip.audio is not None]
-    plates = [clip.plate for clip in manifest.clips]
+    plates = [plate for clip in manifest.clips for plate in clip.plates]
     return [FRAMES_NAME, MATTE_NAME, PARTS_NAME, TRACKING_NAME, FACE_TABLE_NAME, *plates, *audio]
 
 

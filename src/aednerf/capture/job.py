@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from aednerf.capture.capture import FRAMES_NAME
 from aednerf.capture.clip import Clip
+from aednerf.capture.manifest import plate_names
 from aednerf.capture.survey import ClipSurvey
 from aednerf.capture.tracking import read_arrays
 from aednerf.core.files import atomic_path
@@ -56,6 +57,13 @@ class Job:
         """Return a callable that reads the clip's frames from the start, as they are stored."""
         first, end = self.ranges[clip_index]
         return lambda: decode_frames(self.folder / FRAMES_NAME, first, end)
+
+    def shots(self, clip_index: int) -> tuple[tuple[int, int, str], ...]:
+        """Return the clip's shots: first and end frame of the capture, and the name of the background picture."""
+        first, end = self.ranges[clip_index]
+        edges = (first, *(first + cut for cut in self.surveys[clip_index].shots.cuts), end)
+        names = plate_names(self.names[clip_index], len(edges) - 1)
+        return tuple(zip(edges[:-1], edges[1:], names, strict=True))
 
     def kept(self) -> NDArray[np.bool_]:
         """Return [T] whether each frame belongs to a shot that is kept."""

@@ -110,9 +110,15 @@ class ClipRecord:
         return train_end(self.first, self.end)
 
     @property
-    def plate(self) -> str:
-        """The name of the clip's clean background picture inside the capture."""
-        return f"background/{self.name}.png"
+    def shots(self) -> tuple[tuple[int, int], ...]:
+        """The clip's stretches `[first, end)` between cuts: one camera set-up each."""
+        edges = (self.first, *self.cuts, self.end)
+        return tuple(zip(edges[:-1], edges[1:], strict=True))
+
+    @property
+    def plates(self) -> tuple[str, ...]:
+        """The names of the shots' clean background pictures inside the capture: `<clip>.png`, `<clip>+2.png`, ..."""
+        return plate_names(self.name, len(self.shots))
 
     def camera(self, size: int) -> Camera:
         """Return the clip's camera for its square picture of `size` pixels."""
@@ -195,6 +201,15 @@ def train_end(first: int, end: int) -> int:
     return first + (end - first) * 10 // 11
 
 
+def plate_names(clip: str, n_shots: int) -> tuple[str, ...]:
+    """Return the names of a clip's background pictures inside the capture, one a shot.
+
+    >>> plate_names("me", 2)
+    ('background/me.png', 'background/me+2.png')
+    """
+    return tuple(f"background/{clip}{'' if number == 1 else f'+{number}'}.png" for number in range(1, n_shots + 1))
+
+
 def clip_names(paths: list[Path]) -> list[str]:
     """Return one name per source file, fit for a file name: the stem, with a number where two are alike.
 
@@ -245,6 +260,8 @@ def _check(manifest: Manifest) -> None:
             raise ValueError(f"clip name {clip.name!r} is not a plain name")
         if clip.first != expected or clip.end <= clip.first:
             raise ValueError(f"clip {clip.name} covers frames [{clip.first}, {clip.end}), expected [{expected}, ...)")
+        if list(clip.cuts) != sorted(set(clip.cuts)) or any(not clip.first < cut < clip.end for cut in clip.cuts):
+            raise ValueError(f"clip {clip.name} has cuts {list(clip.cuts)}, expected them ascending inside the clip")
         if clip.emotion not in EMOTIONS:
             raise ValueError(f"clip {clip.name} has the unknown emotion {clip.emotion!r}")
         if clip.audio not in (None, f"audio/{clip.name}.wav"):

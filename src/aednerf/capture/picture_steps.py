@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from itertools import islice, tee
 
 import numpy as np
@@ -12,16 +13,17 @@ from numpy.typing import NDArray
 from aednerf import assets
 from aednerf.capture.capture import FRAMES_NAME, MATTE_NAME, PARTS_NAME
 from aednerf.capture.job import Job, thread_count
-from aednerf.capture.manifest import Crop
+from aednerf.capture.manifest import Crop, train_end
 from aednerf.capture.ordered import ahead, ordered_map
 from aednerf.capture.tracking_steps import cameras
 from aednerf.core.errors import InputError
 from aednerf.core.units import FPS, SAMPLES_PER_FRAME
-from aednerf.face.matte import PersonSegmenter, refine_mattes
+from aednerf.face.matte import refine_mattes
 from aednerf.face.model import FaceModel
 from aednerf.face.parts import PartGuides, guide_parts, split_parts
 from aednerf.face.plate import Plate, estimate_plate
 from aednerf.face.pose import Poses
+from aednerf.face.segmenter import PersonSegmenter
 from aednerf.media.audio import load_audio, write_wav
 from aednerf.media.image import resize, write_image
 from aednerf.media.video import LosslessGrayWriter, VideoWriter, read_video
@@ -68,28 +70,51 @@ def cut_out_person(job: Job) -> None:
         mattes = stack.enter_context(LosslessGrayWriter(job.folder / MATTE_NAME, job.size, job.size))
         parts = stack.enter_context(LosslessGrayWriter(job.folder / PARTS_NAME, job.size, job.size))
         for index, (first, end) in enumerate(job.ranges):
-            plate = _estimate_plate(job, index, segmenters)
-            plates.append(plate)
-            path = job.folder / "background" / f"{job.names[index]}.png"
-            path.parent.mkdir(exist_ok=True)
-            write_image(path, plate.rgb)
-            guides = guide_parts(landmarks[first:end], vertices, poses[first:end], cameras(job)[index])
-            cut_out = _cut_out(job.frames(index)(), segmenters, plate, guides)
-            for number, (alpha, labels) in enumerate(cut_out, start=first + 1):
-                mattes.write(alpha)
-                parts.write(labels)
-                job.progress("mattes", number, job.n_frames)
+            whole = _estimate_plate(job, index, first, end, segmenters)
+            plates.append(whole)
+            images = job.frames(index)()
+            for shot_first, shot_end, name in job.shots(index):
+                plate = whole
+                if (shot_first, shot_end) != (first, end):
+                    plate = _shot_plate(whole, _estimate_plate(job, index, shot_first, shot_end, segmenters))
+                _write_plate(job, name, plate)
+                shot = slice(shot_first, shot_end)
+                guides = guide_parts(landmarks[shot], vertices, poses[shot], cameras(job)[index])
+                cut_out = _cut_out(islice(images, shot_end - shot_first), segmenters, plate, guides)
+                for number, (alpha, labels) in enumerate(cut_out, start=shot_first + 1):
+                    mattes.write(alpha)
+                    parts.write(labels)
+                    job.progress("mattes", number, job.n_frames)
     job.save("backdrop", seen=[plate.seen for plate in plates], motion=[plate.motion for plate in plates])
 
 
-def _estimate_plate(job: Job, index: int, segmenters: list[PersonSegmenter]) -> Plate:
-    """Estimate a clip's backdrop from frames spread over its kept shots."""
-    first, end = job.ranges[index]
-    kept = np.flatnonzero(job.kept()[first:end])
+def _write_plate(job: Job, name: str, plate: Plate) -> None:
+    path = job.folder / name
+    path.parent.mkdir(exist_ok=True)
+    write_image(path, plate.rgb)
+
+
+def _shot_plate(whole: Plate, own: Plate) -> Plate:
+    """Return a shot's backdrop, with the clip's where the shot itself never shows it."""
+    is_seen = (own.samples > 0)[..., None]
+    return replace(own, rgb=np.where(is_seen, own.rgb, whole.rgb))
+
+
+def _estimate_plate(job: Job, index: int, first: int, end: int, segmenters: list[PersonSegmenter]) -> Plate:
+    """Estimate the backdrop of a clip's frames `[first, end)` from some of them.
+
+    They are of kept shots and of the training part, so that no score rests on test frames, unless there are none.
+    """
+    frames = np.arange(end - first)
+    is_kept = job.kept()[first:end]
+    is_kept = is_kept if is_kept.any() else np.ones_like(is_kept)
+    is_training = frames + first < train_end(*job.ranges[index])
+    kept = frames[is_kept & is_training] if (is_kept & is_training).any() else frames[is_kept]
     chosen = set(kept[np.unique(np.linspace(0, len(kept) - 1, _PLATE_FRAMES).round().astype(int))].tolist())
+    skipped = first - job.ranges[index][0]
 
     def images() -> Iterator[Bytes]:
-        for number, image in enumerate(job.frames(index)()):
+        for number, image in enumerate(islice(job.frames(index)(), skipped, skipped + end - first)):
             if number in chosen:
                 job.progress("backdrop", first + number + 1, job.n_frames)
                 yield image

@@ -129,7 +129,8 @@ class Motion:
     def concatenate(parts: list[Motion]) -> Motion:
         """Join motions end to end."""
         names = ("expression", "residual", "rotation", "translation")
-        return Motion(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}, fps=parts[0].fps)
+        joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return Motion(**joined, fps=parts[0].fps)
 
 
 @dataclass(frozen=True)

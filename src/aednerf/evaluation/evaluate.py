@@ -89,13 +89,13 @@ def _measure(
     examples = set(test[np.linspace(0, len(test) - 1, min(N_EXAMPLES, len(test))).round().astype(int)].tolist())
     shown = [row.name for row in rows if row.name != TRAIN]
     sheet = Sheet(shown)
-    shown_clip, camera, plate = 0, capture.camera(0), capture.plate(0)
+    shown_shot, camera, plate = 0, capture.camera(0), capture.plate(0)
     video = Comparison(folder / "comparison.mp4", shown, capture, with_audio=every == 1) if find_spec("av") else None
     with video or nullcontext():
         for done, (frame, real, parts) in enumerate(_real_frames(capture, wanted), start=1):
-            clip = capture.clip_of(frame)
-            if clip != shown_clip:
-                shown_clip, camera, plate = clip, capture.camera(clip), capture.plate(clip)
+            shot = capture.shot_of(frame)
+            if shot != shown_shot:
+                shown_shot, camera, plate = shot, capture.camera(capture.shots[shot].clip), capture.plate(shot)
             here = [row for row in rows if frame in places[row.name]]
             tracked_px = capture.tracking.landmarks_px[frame]
             regions = regions_of(tracked_px, parts)
@@ -104,7 +104,7 @@ def _measure(
             for row in here:
                 tally = tallies[row.name]
                 started = time.perf_counter()
-                ours = show(avatar, row.motion, places[row.name][frame], camera, plate)
+                ours = show(avatar, row.motion, places[row.name][frame], camera, plate, shot)
                 tally.seconds.append(time.perf_counter() - started)
                 tally.scores.append(score(ours, real, regions, avatar.device.type))
                 if real_px is not None:
@@ -124,12 +124,12 @@ def _measure(
     return [tally.figures(name, landmarks.reason) for name, tally in tallies.items()]
 
 
-def show(avatar: Avatar, motion: Motion, place: int, camera: Camera, plate: Picture) -> Picture:
-    """Return the avatar [H, W, 3] in one moment of a motion, before a plate."""
+def show(avatar: Avatar, motion: Motion, place: int, camera: Camera, plate: Picture, shot: int) -> Picture:
+    """Return the avatar [H, W, 3] in one moment of a motion, before a plate, in the posture of a shot."""
     with torch.inference_mode():
         rgba = avatar.model.render(
             motion.rotation[place], motion.translation[place], motion.expression[place], motion.residual[place],
-            camera,
+            camera, shot=shot,
         )  # fmt: skip
         return composite(rgba, plate)[..., :3]
 

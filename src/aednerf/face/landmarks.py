@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +12,8 @@ from numpy.typing import NDArray
 
 from aednerf.core.errors import InputError, MachineError
 from aednerf.core.records import ARKIT_NAMES
+from aednerf.face.quiet import quiet_stderr
 from aednerf.face.topology import N_LANDMARKS
-
-_stderr_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -69,7 +64,7 @@ class FaceDetector:
         path = Path(model_path)
         if not path.is_file():
             raise InputError(f"The face landmark model {path} does not exist. `aednerf doctor` says how to get it.")
-        with _quiet_stderr():
+        with quiet_stderr():
             try:
                 import mediapipe
                 from mediapipe.tasks import python as tasks
@@ -102,7 +97,7 @@ class FaceDetector:
     def close(self) -> None:
         """Release the detector; a second call does nothing."""
         if self._landmarker is not None:
-            with _quiet_stderr():
+            with quiet_stderr():
                 self._landmarker.close()
             self._landmarker = None
 
@@ -121,7 +116,7 @@ class FaceDetector:
             raise ValueError("the detector is closed")
         image = self._image_class(image_format=self._format, data=np.ascontiguousarray(rgb))
         # MediaPipe logs its delegate and a warning about normalised rectangles with the first picture only.
-        with contextlib.nullcontext() if self._warm else _quiet_stderr():
+        with contextlib.nullcontext() if self._warm else quiet_stderr():
             result = self._landmarker.detect(image)
         self._warm = True
         height, width = rgb.shape[:2]
@@ -141,18 +136,3 @@ def _detection(points: Any, shapes: Any, matrix: Any, width: int, height: int) -
     score = {category.category_name: category.score for category in shapes}
     scores = np.array([score.get(name, 0.0) for name in ARKIT_NAMES], np.float32)
     return Detection(xyz[:, :2].copy(), xyz[:, 2].copy(), scores, np.asarray(matrix, np.float32))
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Send the process's standard error to nowhere: MediaPipe's C++ side writes there whatever the log level says."""
-    with _stderr_lock:
-        sys.stderr.flush()
-        saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            os.close(nowhere)

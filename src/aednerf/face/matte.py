@@ -12,24 +12,19 @@ in Rother, Kolmogorov and Blake, "GrabCut", SIGGRAPH 2004).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from aednerf.core.errors import InputError, MachineError
+from aednerf.core.errors import InputError
 from aednerf.face.plate import PERSON_ABOVE, Plate, fill
 
 Bytes = np.ndarray
 """A picture or a mask, uint8."""
 Floats = np.ndarray
 """float32."""
-
-SEGMENT_SIZE = 256
-"""Edge of the coarse mattes: the segmentation network's own resolution."""
 
 _SURE = 225  # coarse confidence (of 255) of the person's inside
 _INSIDE = 0.009  # of the picture's size: how far the band reaches into the coarse contour
@@ -44,64 +39,6 @@ _MEMORY = 0.9  # of the histograms, from frame to frame
 _DECISION = 1.6  # how firmly coarse contour and colour decide; above 1, since the network's doubts are too mild
 _STILL = 5.0  # code values: an image change below this is noise, and alpha should not change either
 _DAMPING = 0.75  # share of the previous alpha kept where nothing moved
-
-
-class PersonSegmenter:
-    """MediaPipe's selfie segmentation; a context manager, since it holds threads that must be closed.
-
-    Args:
-        model_path: `selfie_segmentation.tflite` or the publisher's `selfie_segmenter.tflite`.
-
-    Raises:
-        InputError: the model's file is missing or is no such model.
-        MachineError: MediaPipe is not installed.
-    """
-
-    def __init__(self, model_path: str | Path) -> None:
-        path = Path(model_path)
-        if not path.is_file():
-            raise InputError(f"The segmentation model {path} does not exist. `aednerf doctor` says how to get it.")
-        try:
-            import mediapipe
-            from mediapipe.tasks import python as tasks
-            from mediapipe.tasks.python import vision
-        except ImportError as error:
-            raise MachineError(f"The person's matte needs MediaPipe ({error}): pip install mediapipe") from None
-        options = vision.ImageSegmenterOptions(
-            base_options=tasks.BaseOptions(model_asset_path=str(path)),
-            running_mode=vision.RunningMode.IMAGE,
-            output_confidence_masks=True,
-            output_category_mask=False,
-        )
-        try:
-            self._segmenter: Any = vision.ImageSegmenter.create_from_options(options)
-        except (RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{path} is not an image segmentation model ({reason}). Fetch it again.") from None
-        self._image_class, self._format = mediapipe.Image, mediapipe.ImageFormat.SRGB
-
-    def __enter__(self) -> PersonSegmenter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the network; a second call does nothing."""
-        if self._segmenter is not None:
-            self._segmenter.close()
-            self._segmenter = None
-
-    def segment(self, rgb: Bytes) -> Bytes:
-        """Return the person's confidence [256, 256] uint8 (255 is sure) in a picture uint8 [H, W, 3]."""
-        if self._segmenter is None:
-            raise ValueError("the segmenter is closed")
-        # At the network's own size, MediaPipe resizes neither the picture nor the result a second time.
-        small = cv2.resize(rgb, (SEGMENT_SIZE, SEGMENT_SIZE), interpolation=cv2.INTER_AREA)
-        result = self._segmenter.segment(self._image_class(image_format=self._format, data=small))
-        # Selfie segmentation has one mask, the person; a model with two lists the background first.
-        confidence = result.confidence_masks[-1].numpy_view().reshape(SEGMENT_SIZE, SEGMENT_SIZE)
-        return (confidence * 255 + 0.5).astype(np.uint8)
 
 
 def refine_mattes(frames: Iterable[Bytes], coarse: Iterable[Bytes], plate: Plate) -> Iterator[Bytes]:

@@ -45,6 +45,10 @@ class FieldConfig:
     """Entries a level of it has at most, as a power of two."""
     torso_width: int = 64
     """Width of the torso's MLPs."""
+    n_shots: int = 1
+    """Shots of the recording; the torso sits differently in each."""
+    shown_shot: int = 0
+    """The shot whose posture is shown unless another is asked for."""
 
     @property
     def head_grid(self) -> GridLevels:
@@ -79,6 +83,8 @@ class FieldConfig:
         config = FieldConfig(**values)
         if config.occupancy_resolution % 2:
             raise InputError(f"Field setting occupancy_resolution must be even, got {config.occupancy_resolution}.")
+        if config.shown_shot >= config.n_shots:
+            raise InputError(f"Field setting shown_shot must be below {config.n_shots}, got {config.shown_shot}.")
         return config
 
 
@@ -87,4 +93,5 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "n_residual": (0, 32), "n_basis": (1, 64), "warp_resolution": (2, 64), "mouth_resolution": (2, 64),
     "warp_steps": (0, 10), "occupancy_resolution": (16, 256), "step_m": (0.0002, 0.05), "torso_levels": (1, 24),
     "torso_finest": (2, 4096), "torso_log2_entries": (8, 20), "torso_width": (8, 256),
+    "n_shots": (1, 4096), "shown_shot": (0, 4095),
 }  # fmt: skip

@@ -85,11 +85,6 @@ class Occupancy(nn.Module):
         bits = (self.packed.unsqueeze(1) & _bit_values(self.packed.device)) > 0
         self.set_bits(bits.view_as(self.bits))
 
-    @torch.no_grad()
-    def dilate(self) -> None:
-        """Grow the occupied region by one cell, for expressions that were not seen while it was measured."""
-        grown = torch.nn.functional.max_pool3d(self.bits[None, None].float(), 3, stride=1, padding=1)
-        self.set_bits(grown[0, 0] > 0)
 
 
 def _bit_values(device: torch.device) -> Tensor:

@@ -15,6 +15,8 @@ from aednerf.field.config import FieldConfig
 from aednerf.ops.hashgrid import HashGrid
 
 _N_FREQUENCIES = 4
+_SHOT_NUMBERS = 8
+"""Numbers that a shot's posture is described by."""
 _LARGEST_OFFSET = 0.25
 """In units of half the picture."""
 
@@ -27,34 +29,37 @@ class TorsoField(nn.Module):
         self.grid = HashGrid(config.torso_grid)
         width = config.torso_width
         self.bend_place = nn.Linear(2 + 4 * _N_FREQUENCIES, width)
-        self.bend_pose = nn.Linear(6, width)
+        self.shots = nn.Parameter(torch.zeros(config.n_shots, _SHOT_NUMBERS))
+        self.bend_pose = nn.Linear(6 + _SHOT_NUMBERS, width)
         self.bend_hidden = nn.Linear(width, width)
         self.bend_last = nn.Linear(width, 2)
         self.first = nn.Linear(self.grid.n_outputs, width)
-        self.shade_pose = nn.Linear(6, width, bias=False)
+        self.shade_pose = nn.Linear(6 + _SHOT_NUMBERS, width, bias=False)
         self.hidden = nn.Linear(width, width)
         self.last = nn.Linear(width, 4)
         nn.init.zeros_(self.bend_last.bias)
         nn.init.normal_(self.bend_last.weight, std=1e-3)
 
-    def forward(self, places: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, places: Tensor, pose: Tensor, shot: Tensor) -> tuple[Tensor, Tensor]:
         """Evaluate the torso.
 
         Args:
             places: [B, P, 2] places in the picture, [-1, 1] over its width and height.
             pose: [B, 6] the standardised head pose.
+            shot: [B] int64: the shot of the recording whose posture is shown.
 
         Returns:
             [B, P, 4] premultiplied RGBA, and [B, P, 2] how far each place was bent.
         """
-        bend = self.bend_place(_frequencies(places)) + self.bend_pose(pose).unsqueeze(1)
+        posture = torch.cat([pose, self.shots[shot]], dim=-1).unsqueeze(1)
+        bend = self.bend_place(_frequencies(places)) + self.bend_pose(posture)
         bend = torch.relu(self.bend_hidden(torch.relu(bend)))
         offset = _LARGEST_OFFSET * torch.tanh(self.bend_last(bend).float())
         # The canonical picture is a little larger than the frame, so that what bends in from outside has a place.
         canonical = ((places + offset) * 0.8).reshape(-1, 2)
         encoded = self.grid((canonical + 1) / 2)
         with torch.autocast(places.device.type, torch.bfloat16, enabled=places.device.type == "cuda"):
-            hidden = self.first(encoded).view(*places.shape[:2], -1) + self.shade_pose(pose).unsqueeze(1)
+            hidden = self.first(encoded).view(*places.shape[:2], -1) + self.shade_pose(posture)
             hidden = torch.relu(self.hidden(torch.relu(hidden)))
             raw = torch.sigmoid(self.last(hidden).float())
         return torch.cat([raw[..., :3] * raw[..., 3:], raw[..., 3:]], dim=-1), offset

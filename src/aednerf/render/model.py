@@ -20,7 +20,7 @@ from aednerf.ops.composite import over
 from aednerf.render.rays import cast, intrinsics_of, pixel_grid
 from aednerf.render.volume import Space, render_frame
 
-_PIECE_POINTS = 1 << 17
+_PIECE_POINTS = 1 << 18
 """A compiled field takes this many points at once: one shape, compiled once."""
 
 Shade = Callable[[Tensor, HeadState], tuple[Tensor, Tensor]]
@@ -53,6 +53,7 @@ class AvatarModel(nn.Module):
     def render(
         self, rotation: np.ndarray | Tensor, translation: np.ndarray | Tensor, expression: np.ndarray | Tensor,
         residual: np.ndarray | Tensor, camera: Camera, *, view: np.ndarray | Tensor | None = None,
+        shot: int | None = None,
     ) -> Tensor:  # fmt: skip
         """Render head over torso, without a background.
 
@@ -64,6 +65,7 @@ class AvatarModel(nn.Module):
             camera: the picture's camera.
             view: [3, 4] a rigid motion applied to the posed head in the camera's space (a user's camera); the torso
                 stays as the recording's camera sees it.
+            shot: the shot of the recording whose posture the torso takes; None is the avatar's own choice.
 
         Returns:
             [H, W, 4] premultiplied RGBA in [0, 1].
@@ -76,7 +78,8 @@ class AvatarModel(nn.Module):
         pixels = pixel_grid(camera, self.device)[None]
         head = self._render_head(pixels, camera, turned, moved, expression, residual)
         size = torch.tensor([camera.width, camera.height], device=self.device)
-        torso, _ = self.torso(pixels / size * 2 - 1, self.pose.standardise(*tracked))
+        posture = torch.tensor([self.config.shown_shot if shot is None else shot], device=self.device)
+        torso, _ = self.torso(pixels / size * 2 - 1, self.pose.standardise(*tracked), posture)
         return over(head, torso[0]).view(camera.height, camera.width, 4).clamp(0.0, 1.0)
 
     def _render_head(

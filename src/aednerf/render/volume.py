@@ -22,8 +22,8 @@ Field = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Points [B, P, 3] in [-1, 1]^3 to density [B, P] per cm and colour [B, P, 3]."""
 
 CM_PER_UNIT = HEAD_BOX_HALF_M * 100
-_OPAQUE_TRANSMITTANCE = 2e-3
-"""A picture's ray ends where less than this passes: well under one code value."""
+_OPAQUE_TRANSMITTANCE = 4e-3
+"""A picture's ray ends where less than this passes: one code value."""
 _ROUND_SLOTS = 8
 _CANDIDATES_AT_ONCE = 1 << 25
 _POINTS_AT_ONCE = 1 << 20

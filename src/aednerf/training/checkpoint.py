@@ -56,7 +56,8 @@ def load_checkpoint(
             notes = json.loads((file.metadata() or {})["aednerf"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path} is no usable checkpoint ({error}). Delete it, or add --force to start again.") from None
+        reason = f"{path} is no usable checkpoint ({error})."
+        raise InputError(f"{reason} Delete it, or add --force to start again.") from None
     ours, theirs = json.loads(json.dumps(identity)), notes["identity"]
     if theirs != ours:
         differing = [name for name in ours if theirs.get(name) != ours[name]]

@@ -38,18 +38,18 @@ class LossWeights:
 
     head_alpha: float = 0.05
     person_alpha: float = 0.05
-    structure: float = 0.002
+    structure: float = 0.001
     empty_space: float = 1e-3
     warp_size: float = 1e-3
-    torso_bend: float = 1e-3
+    torso_bend: float = 1e-2
 
 
 @dataclass(frozen=True)
 class LearningRates:
     """Adam's rates at the start; all fall by the same factor over the training."""
 
-    head_grid: float = 1e-2
-    head_mlp: float = 3e-3
+    head_grid: float = 2e-2
+    head_mlp: float = 5e-3
     warp: float = 2e-4
     mix: float = 2e-3
     pose: float = 3e-4
@@ -80,6 +80,8 @@ class Preset:
     """Noise on the residual code: free on unseen frames, and better mouths."""
     expression_noise: float = 0.03
     """Noise on the ARKit coefficients."""
+    posture_noise: float = 0.15
+    """Noise on the standardised pose that the torso follows: it moves only roughly with the head."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -101,7 +103,7 @@ PRESETS: dict[str, Preset] = {
         occupancy_every=32,
     ),
     "fast": Preset(name="fast", n_steps=12_000, max_size=512),
-    "full": Preset(name="full", n_steps=40_000, max_size=512),
+    "full": Preset(name="full", n_steps=36_000, max_size=512),
 }  # fmt: skip
 """`smoke` proves the path on a CPU in minutes, `fast` takes minutes on a GPU, `full` trains until little is gained."""
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from aednerf.capture.capture import Capture
 from aednerf.core.errors import MachineError
 from aednerf.core.progress import Progress, silent
+from aednerf.field.config import FieldConfig
 from aednerf.ops.compilation import can_compile
 from aednerf.render.model import AvatarModel
 from aednerf.training.checkpoint import Progressed, load_checkpoint, save_checkpoint
@@ -26,7 +27,7 @@ from aednerf.training.step import FieldStep
 
 _CHECKPOINT_EVERY_S = 20.0
 _REPORT_EVERY = 50
-_SETTLING_ROUNDS = 12
+_SETTLING_ROUNDS = 24
 _GRAPH_WARM_UP = 3
 _CPU_BUDGET_BYTES = 2 << 30
 _GPU_BUDGET_SHARE = 0.5
@@ -64,7 +65,7 @@ def fit_field(
     """
     torch.manual_seed(seed)
     started = time.perf_counter()
-    preset = replace(preset, field=replace(preset.field, n_residual=capture.tracking.residual.shape[1]))
+    preset = replace(preset, field=_field_for(capture, preset.field))
     frames = load_frames(capture, preset.max_size, device, _budget_bytes(device), progress)
     model = _new_model(capture, preset, frames)
     loading_s = time.perf_counter() - started
@@ -84,6 +85,15 @@ def fit_field(
         "occupied_share": round(float(model.occupancy.bits.float().mean()), 4),
     }  # fmt: skip
     return FittedField(model, record)
+
+
+def _field_for(capture: Capture, config: FieldConfig) -> FieldConfig:
+    """Return the field's configuration with what the capture decides: residual, shots, and the longest shot to show."""
+    lengths = [shot.end - shot.first for shot in capture.shots]
+    return replace(
+        config, n_residual=capture.tracking.residual.shape[1], n_shots=len(lengths),
+        shown_shot=lengths.index(max(lengths)),
+    )  # fmt: skip
 
 
 def _new_model(capture: Capture, preset: Preset, frames: FrameStore) -> AvatarModel:
@@ -187,8 +197,7 @@ class _Loop:
 
 
 def _settle_occupancy(step: FieldStep, model: AvatarModel) -> None:
-    """Measure the occupancy over many expressions without forgetting, and leave room for unseen ones."""
+    """Measure the occupancy over many expressions without forgetting, stronger ones than recorded included."""
     model.occupancy.density.zero_()
-    for _ in range(_SETTLING_ROUNDS):
-        step.refresh_occupancy(keep=1.0)
-    model.occupancy.dilate()
+    for round_number in range(_SETTLING_ROUNDS):
+        step.refresh_occupancy(keep=1.0, gain=1.0 + round_number % 3 / 3)

@@ -47,9 +47,9 @@ class FrameStore:
     intrinsics: Tensor
     """[N, 3] focal length, cx, cy in pixels of the stored pictures."""
     plates: Tensor
-    """[C, H, W, 3] uint8: the clips' backgrounds."""
-    clip: Tensor
-    """[N] int64: which clip a frame is from."""
+    """[C, H, W, 3] uint8: the shots' backgrounds."""
+    shot: Tensor
+    """[N] int64: which shot a frame is from."""
 
     @property
     def n_frames(self) -> int:
@@ -93,17 +93,18 @@ def load_frames(
         boxes[row] = _boxes_of(parts, landmarks[row])
         progress("loading frames", row + 1, len(frames))
     motion = capture.motion(frames)
-    clips = np.array([capture.clip_of(int(frame)) for frame in frames])
+    shots = np.array([capture.shot_of(int(frame)) for frame in frames])
+    clips = np.array([capture.shots[shot].clip for shot in shots])
     cameras = [capture.camera(index).resized(size, size) for index in range(len(capture.clips))]
     intrinsics = np.array([[c.focal_px, c.cx, c.cy] for c in cameras], np.float32)[clips]
-    plates = [_resize(capture.plate(index), size, cv2.INTER_AREA) for index in range(len(capture.clips))]
+    plates = [_resize(capture.plate(index), size, cv2.INTER_AREA) for index in range(len(capture.shots))]
 
     def tensor(array: NDArray) -> Tensor:
         return torch.as_tensor(array, device=device)
 
     return FrameStore(
         images, mattes, regions, tensor(boxes), tensor(motion.rotation), tensor(motion.translation),
-        tensor(motion.expression), tensor(motion.residual), tensor(intrinsics), tensor(np.stack(plates)), tensor(clips),
+        tensor(motion.expression), tensor(motion.residual), tensor(intrinsics), tensor(np.stack(plates)), tensor(shots),
     )  # fmt: skip
 
 

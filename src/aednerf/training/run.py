@@ -66,8 +66,8 @@ def train(
     capture = capture if isinstance(capture, Capture) else Capture.open(capture)
     if len(capture.train_frames) < _FEWEST_FRAMES:
         raise InputError(
-            f"{capture.path} has {len(capture.train_frames)} usable training frames, expected at least {_FEWEST_FRAMES}. "
-            "Prepare a longer recording, or one where the face is seen."
+            f"{capture.path} has {len(capture.train_frames)} usable training frames, expected at least "
+            f"{_FEWEST_FRAMES}. Prepare a longer recording, or one where the face is seen."
         )
     workspace = out.with_name(out.name + ".training")
     checkpoint = workspace / "field.safetensors"
@@ -94,11 +94,11 @@ def _bundle(
     capture: Capture, preset: Preset, model: AvatarModel, mouth: MotionNetwork | GenericMouth, stats: MotionStats,
     record: dict[str, Any],
 ) -> Bundle:  # fmt: skip
-    """Gather what the avatar is; its camera and background are those of the clip with the most frames."""
-    clip = max(range(len(capture.clips)), key=lambda index: capture.clips[index].n_frames)
-    frames = capture.train_frames
-    own = frames[[capture.clip_of(int(frame)) == clip for frame in frames]]
-    tracking = capture.tracking
+    """Gather what the avatar is; its camera, place and background are those of the shot that it shows."""
+    shown = model.config.shown_shot
+    shot, tracking, frames = capture.shots[shown], capture.tracking, capture.train_frames
+    own = frames[(frames >= shot.first) & (frames < shot.end)]
+    own = own if len(own) else frames
     middle = own[np.argmin(np.linalg.norm(tracking.translation[own] - tracking.translation[own].mean(0), axis=1))]
     tensors = {f"field.{name}": value.cpu() for name, value in model.state_dict().items()}
     tensors |= {f"motion.{name}": value.cpu() for name, value in mouth.state_dict().items()}
@@ -110,10 +110,10 @@ def _bundle(
         field_config=model.config.to_dict(),
         motion_config=asdict(mouth.config),
         tensors=tensors,
-        camera=capture.camera(clip).resized(size, size),
+        camera=capture.camera(shot.clip).resized(size, size),
         rotation=tracking.rotation[middle],
         translation=tracking.translation[own].mean(0),
-        background=resize(capture.plate(clip), size, size),
+        background=resize(capture.plate(shown), size, size),
         training=record,
         licences=tuple(sorted(sources)),
         consent=capture.manifest.consent,

@@ -43,7 +43,7 @@ class FieldStep:
         truth = frames.images[row, v, u].float() / 255
         matte = frames.mattes[row, v, u].float() / 255
         region = frames.regions[row, v, u]
-        plate = frames.plates[frames.clip[chosen].unsqueeze(1), v, u].float() / 255
+        plate = frames.plates[frames.shot[chosen].unsqueeze(1), v, u].float() / 255
 
         rotation, translation = self.model.pose(frames.rotation[chosen], frames.translation[chosen])
         places = pixels.float() + 0.5
@@ -55,7 +55,8 @@ class FieldStep:
             self.n_candidates, batch.n_slots,
         )  # fmt: skip
         pose = self.model.pose.standardise(frames.rotation[chosen], frames.translation[chosen])
-        torso, bend = self.model.torso(places / frames.size * 2 - 1, pose)
+        pose = pose + self.preset.posture_noise * torch.randn_like(pose)
+        torso, bend = self.model.torso(places / frames.size * 2 - 1, pose, frames.shot[chosen])
         person = over(head, torso)
         picture = person[..., :3] + (1 - person[..., 3:]) * plate
 
@@ -89,11 +90,12 @@ class FieldStep:
         return losses.structure_loss(picture[:, mouth].reshape(shape), truth[:, mouth].reshape(shape))
 
     @torch.no_grad()
-    def refresh_occupancy(self, keep: float = 0.95) -> None:
+    def refresh_occupancy(self, keep: float = 0.95, gain: float = 1.0) -> None:
         """Measure the density in every cell that may hold something, each for one of the training expressions.
 
         Args:
             keep: what is left of the densities measured before, as a factor.
+            gain: how much stronger than recorded the expressions are.
         """
         occupancy = self.model.occupancy
         resolution = len(occupancy.bits)
@@ -107,7 +109,9 @@ class FieldStep:
         corner = torch.stack([x, y, z], dim=-1).float()
         points = (corner + torch.rand_like(corner)) / resolution * 2 - 1
         chosen = torch.randint(0, self.frames.n_frames, (n_frames,), device=device)
-        state = self.model.head.prepare(self.frames.expression[chosen], self.frames.residual[chosen])
+        state = self.model.head.prepare(
+            (self.frames.expression[chosen] * gain).clamp(max=1.0), self.frames.residual[chosen] * gain
+        )
         density, _ = self.model.head(points.view(n_frames, -1, 3), state)
         occupancy.update(cells, density.reshape(-1), self.preset.field.step_m, keep)
 

@@ -1,0 +1,81 @@
+"""The main job on a tiny capture: train an avatar, let it speak, render its own motion, evaluate it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aednerf.avatar.avatar import Avatar
+from aednerf.capture.capture import Capture
+from aednerf.core.errors import InputError
+from aednerf.core.records import ARKIT_NAMES
+from aednerf.core.units import SAMPLE_RATE_HZ
+from aednerf.evaluation.evaluate import evaluate
+from aednerf.media.video import probe
+from aednerf.training.run import train
+from test_training_field import TINY
+from tiny_capture import make_tiny_capture
+
+PRESET = replace(TINY, n_steps=150)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("end_to_end")
+
+
+@pytest.fixture(scope="module")
+def capture(folder: Path) -> Capture:
+    return make_tiny_capture(folder / "capture", size=64, n_frames=110)
+
+
+@pytest.fixture(scope="module")
+def avatar(folder: Path, capture: Capture) -> Avatar:
+    torch.set_num_threads(1)
+    return train(capture, folder / "me.aednerf", PRESET)
+
+
+def test_training_leaves_a_bundle_and_nothing_else(folder: Path, avatar: Avatar) -> None:
+    assert {path.name for path in folder.iterdir()} >= {"capture", "me.aednerf"}
+    assert not (folder / "me.aednerf.training").exists()
+    assert (folder / "me.aednerf").stat().st_size < 16 << 20
+    assert avatar.bundle.training["field"]["preset"] == "tiny"
+    assert avatar.bundle.consent == "computer-generated"
+    assert avatar.bundle.preview is not None and avatar.bundle.preview.shape == (64, 64, 3)
+
+
+def test_a_finished_avatar_is_kept_and_resume_needs_something(folder: Path, capture: Capture, avatar: Avatar) -> None:
+    with pytest.raises(InputError, match="--force"):
+        train(capture, folder / "me.aednerf", PRESET)
+    with pytest.raises(InputError, match="nothing to resume"):
+        train(capture, folder / "other", PRESET, resume=True)
+    assert not (folder / "other").exists()
+
+
+def test_it_speaks_as_long_as_the_sound_with_a_moving_mouth(folder: Path, avatar: Avatar) -> None:
+    time = np.arange(2 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    loudness = np.clip(np.sin(2 * np.pi * 1.5 * time), 0, 1)
+    speech = avatar.speak((0.5 * loudness * np.sin(2 * np.pi * 300 * time)).astype(np.float32))
+    assert len(speech.motion) == 50
+    assert float(np.ptp(speech.motion.expression[:, ARKIT_NAMES.index("jawOpen")])) > 0.1
+    info = probe(speech.save(folder / "speech.mp4"))
+    assert (info.width, info.height, info.has_audio) == (64, 64, True)
+    assert info.duration_s == pytest.approx(2.0, abs=0.05)
+
+
+def test_speaking_twice_with_one_seed_is_the_same(avatar: Avatar) -> None:
+    sound = np.random.default_rng(0).normal(size=SAMPLE_RATE_HZ // 2).astype(np.float32) * 0.1
+    first, second = ([frame.rgba for frame in avatar.speak(sound, seed=3).frames()] for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_the_report_has_all_rows(folder: Path, capture: Capture, avatar: Avatar) -> None:
+    report = evaluate(avatar, capture, folder / "report", every=3)
+    names = [row.name for row in report.rows]
+    assert any("residual 0" in name for name in names) and any("peers" in name for name in names)
+    for name in ("report.json", "report.md", "comparison.mp4", "comparison.png"):
+        assert (folder / "report" / name).stat().st_size > 0
