@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="measure every so-manieth test frame")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--name", default=None, help="name of the result; the capture's and preset's by default")
+    parser.add_argument("--commit", default=None, help="what is checked out, where git cannot tell")
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     name = options.name or f"{options.capture.name}_{options.preset}"
@@ -55,7 +56,7 @@ def main() -> None:
     print((options.out / f"{name}_report" / "report.md").read_text(encoding="utf-8"), flush=True)
     result = {
         "command": " ".join(["python", *sys.argv]),
-        "commit": commit(),
+        "commit": options.commit or commit(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": torch.cuda.get_device_name() if avatar.device.type == "cuda" else platform.machine(),
         "torch": torch.__version__,

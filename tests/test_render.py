@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 import torch
 
 from aednerf.core.records import Camera
 from aednerf.core.units import HEAD_BOX_HALF_M
 from aednerf.field.config import FieldConfig
+from aednerf.render.captured import render_listed
 from aednerf.render.model import AvatarModel
 from aednerf.render.rays import Rays, cast, intrinsics_of, pixel_grid
 from aednerf.render.volume import Space, render_batch, render_frame
@@ -27,11 +29,17 @@ def ball(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _rays() -> Rays:
     device = torch.device("cpu")
-    return cast(pixel_grid(CAMERA, device)[None], intrinsics_of(CAMERA, device), torch.eye(3)[None], TRANSLATION)
+    return cast(pixel_grid(96, 96, device)[None], intrinsics_of(CAMERA, device), torch.eye(3)[None], TRANSLATION)
 
 
 def _space() -> Space:
     return Space(torch.ones(16, 16, 16, dtype=torch.bool), torch.full((3,), -1.0), torch.full((3,), 1.0))
+
+
+def _cells_near_ball() -> torch.Tensor:
+    centres = (torch.arange(16) + 0.5) / 8 - 1
+    z, y, x = torch.meshgrid(centres, centres, centres, indexing="ij")
+    return (torch.stack([x, y, z], -1) - torch.tensor([0.4, 0.2, 0.0])).norm(dim=-1) < 0.3 + 0.11
 
 
 def test_rays_pass_through_the_points_that_project_to_their_pixels() -> None:
@@ -65,12 +73,21 @@ def test_pictures_and_training_batches_agree() -> None:
     torch.testing.assert_close(picture, batch, atol=4.5e-3, rtol=0)
 
 
+def test_listed_samples_give_the_same_picture_and_are_counted() -> None:
+    rays, space = _rays(), _space()
+    near_ball = Space(_cells_near_ball(), space.low, space.high)
+    picture = render_frame(ball, rays, near_ball, 0.02)
+    listed, n_samples = render_listed(ball, rays, near_ball, 0.02, n_candidates=200, capacity=1 << 18)
+    torch.testing.assert_close(listed, picture, atol=4.5e-3, rtol=0)
+    again, counted = render_listed(ball, rays, near_ball, 0.02, n_candidates=200, capacity=int(n_samples))
+    assert torch.equal(again, listed) and counted == n_samples
+    short, counted = render_listed(ball, rays, near_ball, 0.02, n_candidates=200, capacity=int(n_samples) // 2)
+    assert counted == n_samples and float(short[:, 3].sum()) < float(listed[:, 3].sum())
+
+
 def test_skipping_empty_cells_changes_nothing() -> None:
     full = _space()
-    centres = (torch.arange(16) + 0.5) / 8 - 1
-    z, y, x = torch.meshgrid(centres, centres, centres, indexing="ij")
-    near_ball = (torch.stack([x, y, z], -1) - torch.tensor([0.4, 0.2, 0.0])).norm(dim=-1) < 0.3 + 0.11
-    some = Space(near_ball, full.low, full.high)
+    some = Space(_cells_near_ball(), full.low, full.high)
     torch.testing.assert_close(render_frame(ball, _rays(), some, 0.02), render_frame(ball, _rays(), full, 0.02))
 
 
@@ -93,3 +110,19 @@ def test_a_model_renders_the_same_from_its_saved_weights() -> None:
     torch.testing.assert_close(again.render(*args), picture)
     moved = model.render(*args, view=np.array([[1, 0, 0, 0.05], [0, 1, 0, 0], [0, 0, 1, 0]], np.float32))
     assert float((moved - picture).abs().max()) > 0.1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_captured_pictures_equal_the_ordinary_ones() -> None:
+    torch.manual_seed(0)
+    model = AvatarModel(FieldConfig(step_m=0.004)).cuda()
+    with torch.no_grad():
+        model.head.last.bias[0] = 6.0
+        cells = _cells_near_ball().float()[None, None]
+        model.occupancy.set_bits(torch.nn.functional.interpolate(cells, scale_factor=8)[0, 0] > 0)
+    args = (np.eye(3), TRANSLATION[0].numpy(), np.zeros(52), np.zeros(32), CAMERA)
+    ordinary = model.render(*args)
+    assert model.accelerate()
+    for _ in range(2):
+        assert float((model.render(*args) - ordinary).abs().max()) < 0.02  # bf16, and where rays end

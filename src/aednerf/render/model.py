@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,19 +13,37 @@ from torch import Tensor, nn
 from aednerf.core.records import Camera
 from aednerf.core.units import HEAD_BOX_HALF_M
 from aednerf.field.config import FieldConfig
-from aednerf.field.head import HeadField, HeadState
+from aednerf.field.head import HeadField
 from aednerf.field.occupancy import Occupancy
 from aednerf.field.pose import PoseLayer
 from aednerf.field.torso import TorsoField
 from aednerf.ops.compilation import can_compile
 from aednerf.ops.composite import over
-from aednerf.render.rays import cast, intrinsics_of, pixel_grid
-from aednerf.render.volume import Space, render_frame
+from aednerf.render.captured import CapturedPicture, Drawn, capacity_for, render_listed
+from aednerf.render.rays import Rays, cast, intrinsics_of, pixel_grid
+from aednerf.render.volume import Field, Space, render_frame
 
-_PIECE_POINTS = 1 << 18
-"""A compiled field takes this many points at once: one shape, compiled once."""
 
-Shade = Callable[[Tensor, HeadState], tuple[Tensor, Tensor]]
+class Moment(NamedTuple):
+    """Everything that the picture of one moment depends on, as tensors of fixed shapes."""
+
+    rotation: Tensor
+    """[1, 3, 3] tracked head to camera."""
+    translation: Tensor
+    """[1, 3] metres."""
+    expression: Tensor
+    """[1, 52]."""
+    residual: Tensor
+    """[1, K]."""
+    intrinsics: Tensor
+    """[1, 3] focal length, cx, cy in pixels."""
+    view: Tensor
+    """[3, 4] a rigid motion of the posed head in the camera's space."""
+    shot: Tensor
+    """[1] int64."""
+
+
+DrawHead = Callable[[Field, Rays], Tensor]
 
 
 class AvatarModel(nn.Module):
@@ -36,8 +56,7 @@ class AvatarModel(nn.Module):
         self.head = HeadField(config)
         self.torso = TorsoField(config)
         self.occupancy = Occupancy(config.occupancy_resolution)
-
-        self._shade: Shade = self.head.forward
+        self._fast: FastPictures | None = None
 
     @property
     def device(self) -> torch.device:
@@ -49,7 +68,11 @@ class AvatarModel(nn.Module):
         """Where the head's samples may lie."""
         return Space(self.occupancy.bits, *self.occupancy.box)
 
-    @torch.no_grad()
+    @property
+    def step(self) -> float:
+        """Distance between samples, in the box's units."""
+        return self.config.step_m / HEAD_BOX_HALF_M
+
     def render(
         self, rotation: np.ndarray | Tensor, translation: np.ndarray | Tensor, expression: np.ndarray | Tensor,
         residual: np.ndarray | Tensor, camera: Camera, *, view: np.ndarray | Tensor | None = None,
@@ -70,47 +93,104 @@ class AvatarModel(nn.Module):
         Returns:
             [H, W, 4] premultiplied RGBA in [0, 1].
         """
-        tracked = self._tensor(rotation)[None], self._tensor(translation)[None]
-        turned, moved = self.pose(*tracked)
-        if view is not None:
-            motion = self._tensor(view)
-            turned, moved = motion[:, :3] @ turned, moved @ motion[:, :3].T + motion[:, 3]
-        pixels = pixel_grid(camera, self.device)[None]
-        head = self._render_head(pixels, camera, turned, moved, expression, residual)
-        size = torch.tensor([camera.width, camera.height], device=self.device)
-        posture = torch.tensor([self.config.shown_shot if shot is None else shot], device=self.device)
-        torso, _ = self.torso(pixels / size * 2 - 1, self.pose.standardise(*tracked), posture)
-        return over(head, torso[0]).view(camera.height, camera.width, 4).clamp(0.0, 1.0)
+        # Graphs and compiled code are made once, for ordinary tensors, whatever mode the caller is in.
+        with torch.inference_mode(False), torch.no_grad():
+            moment = Moment(
+                self._tensor(rotation)[None], self._tensor(translation)[None], self._tensor(expression)[None],
+                self._tensor(residual)[None], intrinsics_of(camera, self.device),
+                torch.eye(3, 4, device=self.device) if view is None else self._tensor(view),
+                torch.tensor([self.config.shown_shot if shot is None else shot], device=self.device),
+            )  # fmt: skip
+            if self._fast is not None:
+                return self._fast.render(moment, camera.width, camera.height)
+            return self.draw(moment, camera.width, camera.height)
 
-    def _render_head(
-        self, pixels: Tensor, camera: Camera, rotation: Tensor, translation: Tensor,
-        expression: np.ndarray | Tensor, residual: np.ndarray | Tensor,
-    ) -> Tensor:  # fmt: skip
-        state = self.head.prepare(self._tensor(expression)[None], self._tensor(residual)[None])
-        rays = cast(pixels, intrinsics_of(camera, self.device), rotation, translation)
-        step = self.config.step_m / HEAD_BOX_HALF_M
-        return render_frame(lambda points: self._shade(points, state), rays, self.space, step)
+    def draw(self, moment: Moment, width: int, height: int) -> Tensor:
+        """Draw a moment the ordinary way: [H, W, 4]."""
+        return self.compose(
+            moment, width, height, self.head.forward, self.torso.forward,
+            lambda field, rays: render_frame(field, rays, self.space, self.step),
+        )  # fmt: skip
+
+    def compose(
+        self, moment: Moment, width: int, height: int, shade: Callable, torso: Callable, draw_head: DrawHead
+    ) -> Tensor:
+        """Draw a moment from a head field, a torso field and a way to render rays: [H, W, 4]."""
+        turned, moved = self.pose(moment.rotation, moment.translation)
+        turned, moved = moment.view[:, :3] @ turned, moved @ moment.view[:, :3].T + moment.view[:, 3]
+        pixels = pixel_grid(width, height, self.device)[None]
+        state = self.head.prepare(moment.expression, moment.residual)
+        head = draw_head(lambda points: shade(points, state), cast(pixels, moment.intrinsics, turned, moved))
+        places = torch.stack([pixels[..., 0] / width, pixels[..., 1] / height], dim=-1) * 2 - 1
+        posture = self.pose.standardise(moment.rotation, moment.translation)
+        behind, _ = torso(places, posture, moment.shot)
+        return over(head, behind[0]).view(height, width, 4).clamp(0.0, 1.0)
 
     def accelerate(self) -> bool:
-        """Compile the head's field for pictures; takes some seconds, once a process.
+        """Draw pictures by compiled, captured kernels from now on; they are built with the first picture of a size.
 
         Returns:
             Whether this machine can: a GPU with Triton and a C compiler. Elsewhere nothing changes.
         """
-        if not can_compile(self.device):
-            return False
-        compiled = torch.compile(self.head.forward, dynamic=False)
-        self._shade = lambda points, state: _in_pieces(compiled, points, state)
-        return True
+        self._fast = FastPictures(self) if can_compile(self.device) else None
+        return self._fast is not None
 
     def _tensor(self, value: np.ndarray | Tensor) -> Tensor:
         return torch.as_tensor(value, dtype=torch.float32, device=self.device)
 
 
-def _in_pieces(shade: Shade, points: Tensor, state: HeadState) -> tuple[Tensor, Tensor]:
-    """Evaluate points [1, M, 3] of one frame in pieces of one size, the last one padded."""
-    n_points = points.shape[1]
-    padded = torch.nn.functional.pad(points, (0, 0, 0, -n_points % _PIECE_POINTS))
-    pieces = [shade(piece, state) for piece in padded.split(_PIECE_POINTS, dim=1)]
-    density = torch.cat([density for density, _ in pieces], dim=1)
-    return density[:, :n_points], torch.cat([colour for _, colour in pieces], dim=1)[:, :n_points]
+class FastPictures:
+    """A model's pictures by CUDA graphs, one for each size of picture."""
+
+    def __init__(self, model: AvatarModel) -> None:
+        self._model = model
+        self._shade = torch.compile(model.head.forward, dynamic=False)
+        self._torso = torch.compile(model.torso.forward, dynamic=False)
+        low, high = model.occupancy.box
+        self._n_candidates = math.ceil(float((high - low).norm()) / model.step) + 1
+        self._pictures: dict[tuple[int, int], tuple[CapturedPicture, int]] = {}
+
+    def render(self, moment: Moment, width: int, height: int) -> Tensor:
+        """Return the picture [H, W, 4] of a moment."""
+        if (width, height) not in self._pictures:
+            self._capture(moment, width, height, self._count(moment, width, height))
+        picture, capacity = self._pictures[width, height]
+        drawn = picture(moment)
+        n_samples = int(drawn.n_samples)
+        if n_samples <= capacity:
+            return drawn.picture
+        self._capture(moment, width, height, n_samples)
+        return self._model.draw(moment, width, height)
+
+    def _capture(self, moment: Moment, width: int, height: int, n_samples: int) -> None:
+        capacity = capacity_for(n_samples)
+        draw = lambda inputs: self._draw(Moment(*inputs), width, height, capacity)  # noqa: E731
+        self._pictures[width, height] = CapturedPicture(draw, moment), capacity
+
+    def _draw(self, moment: Moment, width: int, height: int, capacity: int) -> Drawn:
+        counts: list[Tensor] = []
+
+        def draw_head(field: Field, rays: Rays) -> Tensor:
+            rgba, count = render_listed(
+                field, rays, self._model.space, self._model.step, self._n_candidates, capacity
+            )
+            counts.append(count)
+            return rgba
+
+        return Drawn(self._model.compose(moment, width, height, self._shade, self._torso, draw_head), counts[0])
+
+    def _count(self, moment: Moment, width: int, height: int) -> int:
+        """Count the samples of a moment by a field that is nothing."""
+
+        def nothing(points: Tensor, _: object) -> tuple[Tensor, Tensor]:
+            return torch.zeros_like(points[..., 0]), torch.zeros_like(points)
+
+        counts: list[Tensor] = []
+
+        def draw_head(field: Field, rays: Rays) -> Tensor:
+            rgba, count = render_listed(field, rays, self._model.space, self._model.step, self._n_candidates, 1)
+            counts.append(count)
+            return rgba
+
+        self._model.compose(moment, width, height, nothing, self._model.torso.forward, draw_head)
+        return max(1, int(counts[0]))

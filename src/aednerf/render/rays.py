@@ -40,12 +40,10 @@ def cast(pixels: Tensor, intrinsics: Tensor, rotation: Tensor, translation: Tens
     return Rays(origins.expand_as(camera), camera @ rotation)
 
 
-def pixel_grid(camera: Camera, device: torch.device) -> Tensor:
-    """Return the centres [H * W, 2] of a camera's pixels, row by row."""
+def pixel_grid(width: int, height: int, device: torch.device) -> Tensor:
+    """Return the centres [H * W, 2] of a picture's pixels, row by row."""
     v, u = torch.meshgrid(
-        torch.arange(camera.height, device=device) + 0.5,
-        torch.arange(camera.width, device=device) + 0.5,
-        indexing="ij",
+        torch.arange(height, device=device) + 0.5, torch.arange(width, device=device) + 0.5, indexing="ij"
     )
     return torch.stack([u, v], dim=-1).view(-1, 2)
 
