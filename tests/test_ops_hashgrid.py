@@ -59,6 +59,6 @@ def test_wrong_shape_is_refused() -> None:
 @pytest.mark.parametrize("levels", CASES)
 def test_compiled_on_the_gpu_equals_the_cpu(levels: GridLevels) -> None:
     x, table = torch.rand(4096, levels.n_dims), torch.randn(levels.n_entries, levels.n_features)
-    compiled = torch.compile(hashgrid_torch)
+    compiled = torch.compile(hashgrid_torch, dynamic=False)
     got = compiled(x.cuda(), table.cuda(), LevelTables.of(levels, "cuda")).cpu()
     torch.testing.assert_close(got, hashgrid(x, table, LevelTables.of(levels)), atol=1e-4, rtol=1e-4)
