@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from aednerf.ops.composite import composite, over
+from aednerf.ops.composite import composite, over, spread
 from aednerf.ops.march import intersect_box, lookup, march
 from aednerf.ops.warp import sample_grid, solve_warp
 
@@ -80,6 +80,14 @@ def test_composite_equals_a_loop_forward_and_backward() -> None:
         strict=True,
     ):
         torch.testing.assert_close(got, expected, atol=1e-6, rtol=1e-4)
+
+
+def test_the_spread_is_the_double_sum() -> None:
+    generator = torch.Generator().manual_seed(2)
+    weights, t = torch.rand(4, 7, generator=generator), torch.rand(4, 7, generator=generator).sort(1).values
+    pairs = weights[:, :, None] * weights[:, None, :] * (t[:, :, None] - t[:, None, :]).abs()
+    expected = pairs.sum((1, 2)) + weights.square().sum(1) * 0.1 / 3
+    torch.testing.assert_close(spread(weights, t, 0.1), expected)
 
 
 def test_over_keeps_the_front_where_it_is_opaque() -> None:

@@ -68,7 +68,7 @@ def test_pictures_and_training_batches_agree() -> None:
     rays = _rays()
     picture = render_frame(ball, rays, _space(), 0.02)
     jitter = torch.full((96 * 96, 1), 0.5)
-    batch = render_batch(ball, rays, _space(), torch.tensor(0.02), jitter, n_candidates=200, n_slots=200)[0]
+    batch = render_batch(ball, rays, _space(), torch.tensor(0.02), jitter, n_candidates=200, n_slots=200)[0][0]
     # the picture's rays end at a transmittance of 4e-3
     torch.testing.assert_close(picture, batch, atol=4.5e-3, rtol=0)
 

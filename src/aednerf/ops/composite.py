@@ -29,6 +29,27 @@ def composite(density: Tensor, colour: Tensor, length: Tensor | float) -> tuple[
     return torch.cat([rgb, weights.sum(1, keepdim=True)], dim=-1), weights
 
 
+def spread(weights: Tensor, t: Tensor, length: Tensor | float) -> Tensor:
+    """Return how far the light of each ray is spread along it (Barron et al., Mip-NeRF 360, 2022, equation 15).
+
+        sum_ij w_i w_j |t_i - t_j| + 1/3 sum_i w_i^2 length_i
+
+    Small where a ray's light comes from one place: a hard surface, which also needs few samples.
+
+    Args:
+        weights: [N, S] the samples' weights.
+        t: [N, S] the samples' distances, ascending.
+        length: the samples' length, broadcast to [N, S].
+
+    Returns:
+        [N].
+    """
+    weights_before = weights.cumsum(1) - weights
+    moments_before = (weights * t).cumsum(1) - weights * t
+    between = 2 * (weights * (t * weights_before - moments_before)).sum(1)
+    return between + (weights.square() * length).sum(1) / 3
+
+
 def over(front: Tensor, back: Tensor) -> Tensor:
     """Lay premultiplied RGBA [..., 4] over premultiplied RGBA [..., 4] (Porter and Duff 1984)."""
     return front + (1.0 - front[..., 3:]) * back

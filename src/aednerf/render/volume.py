@@ -6,16 +6,15 @@ are the same sum over the same samples, up to the slots of a batch and the trans
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from aednerf.core.units import HEAD_BOX_HALF_M
-from aednerf.ops.composite import composite
-from aednerf.ops.march import intersect_box, march
+from aednerf.ops.composite import composite, spread
+from aednerf.ops.march import intersect_box, lookup, march
 from aednerf.render.rays import Rays
 
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -24,8 +23,8 @@ Field = Callable[[Tensor], tuple[Tensor, Tensor]]
 CM_PER_UNIT = HEAD_BOX_HALF_M * 100
 _OPAQUE_TRANSMITTANCE = 4e-3
 """A picture's ray ends where less than this passes: one code value."""
-_ROUND_SLOTS = 8
-_CANDIDATES_AT_ONCE = 1 << 25
+_STEPS_AT_ONCE = 12
+"""Steps that the rays of a picture advance before those that are opaque are dropped."""
 _POINTS_AT_ONCE = 1 << 20
 
 
@@ -42,7 +41,7 @@ class Space(NamedTuple):
 
 def render_batch(
     field: Field, rays: Rays, space: Space, step: Tensor, jitter: Tensor, n_candidates: int, n_slots: int
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Render rays of B frames with fixed shapes.
 
     Args:
@@ -55,7 +54,7 @@ def render_batch(
         n_slots: samples a ray has at most; what is occupied behind them is left out.
 
     Returns:
-        [B, R, 4] premultiplied RGBA.
+        [B, R, 4] premultiplied RGBA, and [B, R] how far the light of each ray is spread along it (`ops.composite.spread`).
     """
     n_frames, n_rays, _ = rays.origins.shape
     origins, directions = rays.origins.reshape(-1, 3), rays.directions.reshape(-1, 3)
@@ -66,12 +65,12 @@ def render_batch(
     points = origins.unsqueeze(1) + samples.t.unsqueeze(-1) * directions.unsqueeze(1)
     density, colour = field(points.view(n_frames, n_rays * n_slots, 3))
     density = density.view(-1, n_slots) * samples.is_used
-    rgba, _ = composite(density, colour.view(-1, n_slots, 3), step * CM_PER_UNIT)
-    return rgba.view(n_frames, n_rays, 4)
+    rgba, weights = composite(density, colour.view(-1, n_slots, 3), step * CM_PER_UNIT)
+    return rgba.view(n_frames, n_rays, 4), spread(weights, samples.t, step).view(n_frames, n_rays)
 
 
 @torch.no_grad()
-def render_frame(field: Field, rays: Rays, space: Space, step: float, max_samples: int = 128) -> Tensor:
+def render_frame(field: Field, rays: Rays, space: Space, step: float) -> Tensor:
     """Render the rays of one frame, skipping rays that miss and ending those that are opaque.
 
     Args:
@@ -79,52 +78,39 @@ def render_frame(field: Field, rays: Rays, space: Space, step: float, max_sample
         rays: [1, R] rays.
         space: where samples may lie.
         step: distance between samples, in box units.
-        max_samples: samples a ray has at most.
 
     Returns:
         [R, 4] premultiplied RGBA.
     """
     origins, directions = rays.origins[0], rays.directions[0]
     near, far = intersect_box(origins, directions, space.low, space.high)
-    hit = (far > near).nonzero().squeeze(1)
     rgba = torch.zeros(len(origins), 4, device=origins.device)
-    if not len(hit):
+    alive = (far > near).nonzero().squeeze(1)
+    reached = near
+    places = (torch.arange(_STEPS_AT_ONCE, device=near.device) + 0.5) * step
+    while len(alive):
+        t = reached[alive].unsqueeze(1) + places
+        points = origins[alive].unsqueeze(1) + t.unsqueeze(-1) * directions[alive].unsqueeze(1)
+        is_used = lookup(points, space.bits) & (t < far[alive].unsqueeze(1))
+        front = rgba[alive]
+        rgba[alive] = front + (1.0 - front[:, 3:]) * _render_stretch(field, points, is_used, step)
+        reached = reached + _STEPS_AT_ONCE * step
+        alive = alive[(rgba[alive, 3] < 1.0 - _OPAQUE_TRANSMITTANCE) & (reached[alive] < far[alive])]
+    return rgba
+
+
+def _render_stretch(field: Field, points: Tensor, is_used: Tensor, step: float) -> Tensor:
+    """Render a stretch of N rays from its candidates [N, M, 3], of which some are used [N, M]: [N, 4]."""
+    ray, place = is_used.nonzero(as_tuple=True)
+    rgba = torch.zeros(len(points), 4, device=points.device)
+    if not len(ray):
         return rgba
-    n_candidates = math.ceil(float((far - near).max()) / step) + 1
-    for chosen in hit.split(max(1, _CANDIDATES_AT_ONCE // n_candidates)):
-        rgba[chosen] = _render_hits(field, origins[chosen], directions[chosen], space, step, n_candidates, max_samples)
+    density = torch.zeros(points.shape[:2], device=points.device)
+    colour = torch.zeros_like(points)
+    density[ray, place], colour[ray, place] = _evaluate(field, points[ray, place])
+    hit = is_used.any(1)
+    rgba[hit], _ = composite(density[hit], colour[hit], step * CM_PER_UNIT)
     return rgba
-
-
-def _render_hits(
-    field: Field, origins: Tensor, directions: Tensor, space: Space, step: float, n_candidates: int, max_samples: int
-) -> Tensor:
-    """Render rays [N, 3] front to back, a few samples at a time."""
-    box = (space.low, space.high)
-    samples = march(origins, directions, space.bits, box, step, 0.5, n_candidates, max_samples)
-    rgba = torch.zeros(len(origins), 4, device=origins.device)
-    for slots in _rounds(min(max_samples, int(samples.n_found.max()))):
-        is_alive = samples.is_used[:, slots.start] & (rgba[:, 3] < 1.0 - _OPAQUE_TRANSMITTANCE)
-        alive = is_alive.nonzero().squeeze(1)
-        if not len(alive):
-            break
-        is_used, t = samples.is_used[alive, slots], samples.t[alive, slots]
-        ray, slot = is_used.nonzero(as_tuple=True)
-        points = origins[alive[ray]] + t[ray, slot].unsqueeze(-1) * directions[alive[ray]]
-        density = torch.zeros(t.shape, device=t.device)
-        colour = torch.zeros(*t.shape, 3, device=t.device)
-        density[ray, slot], colour[ray, slot] = _evaluate(field, points)
-        part, _ = composite(density, colour, step * CM_PER_UNIT)
-        rgba[alive] += (1.0 - rgba[alive, 3:]) * part
-    return rgba
-
-
-def _rounds(n_slots: int) -> Iterator[slice]:
-    """Yield slot ranges: short ones first, since most rays end soon."""
-    first, length = 0, _ROUND_SLOTS
-    while first < n_slots:
-        yield slice(first, min(first + length, n_slots))
-        first, length = first + length, length * 2
 
 
 def _evaluate(field: Field, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -39,6 +39,8 @@ class LossWeights:
     head_alpha: float = 0.05
     person_alpha: float = 0.05
     structure: float = 0.001
+    spread: float = 0.0
+    """Pulls the light of a ray to one place, so that it ends after few samples."""
     empty_space: float = 1e-3
     warp_size: float = 1e-3
     torso_bend: float = 1e-2
@@ -91,14 +93,15 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "smoke": Preset(
         name="smoke",
-        n_steps=1500,
+        n_steps=900,
         max_size=256,
         field=FieldConfig(
             n_levels=7, base=12, finest=160, log2_entries=15, width=32, n_basis=12, warp_resolution=24,
-            mouth_resolution=16, warp_steps=2, occupancy_resolution=64, step_m=0.004, torso_levels=6,
+            mouth_resolution=16, warp_steps=2, occupancy_resolution=64, step_m=0.005, torso_levels=6,
             torso_finest=160, torso_log2_entries=13, torso_width=32,
         ),
         batch=RayBatch(n_frames=4, n_head=256, mouth_patch_px=10, n_eyes=64, n_picture=96, n_slots=16),
+        loss=LossWeights(spread=0.2),
         rate=LearningRates(head_grid=3e-2, head_mlp=1e-2, torso_grid=3e-2, torso_mlp=5e-3),
         occupancy_every=32,
     ),

@@ -50,7 +50,7 @@ class FieldStep:
         rays = cast(places, frames.intrinsics[chosen], rotation, translation)
         state = self.model.head.prepare(*self._codes(chosen))
         jitter = torch.rand(batch.n_frames * batch.n_rays, 1, device=device)
-        head = render_batch(
+        head, spread = render_batch(
             lambda points: self.head(points, state), rays, self.model.space, self.final_step * self.scale, jitter,
             self.n_candidates, batch.n_slots,
         )  # fmt: skip
@@ -69,6 +69,7 @@ class FieldStep:
             + weight.person_alpha * losses.person_alpha_loss(person[..., 3], matte)
             + weight.person_alpha * losses.behind_jaw_loss(torso[..., 3], matte, region)
             + weight.structure * self._structure(picture, truth)
+            + weight.spread / self.scale * spread.mean()
             + weight.empty_space * losses.empty_space_loss(density)
             + weight.warp_size * (state.warp.whole.square().mean() + state.warp.mouth.square().mean())
             + weight.torso_bend * bend.square().mean()
