@@ -54,7 +54,7 @@ def render_batch(
         n_slots: samples a ray has at most; what is occupied behind them is left out.
 
     Returns:
-        [B, R, 4] premultiplied RGBA, and [B, R] how far the light of each ray is spread along it (`ops.composite.spread`).
+        [B, R, 4] premultiplied RGBA, and [B, R] how far each ray's light is spread along it (`ops.composite.spread`).
     """
     n_frames, n_rays, _ = rays.origins.shape
     origins, directions = rays.origins.reshape(-1, 3), rays.directions.reshape(-1, 3)
