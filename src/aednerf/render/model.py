@@ -164,7 +164,10 @@ class FastPictures:
 
     def _capture(self, moment: Moment, width: int, height: int, n_samples: int) -> None:
         capacity = capacity_for(n_samples)
-        draw = lambda inputs: self._draw(Moment(*inputs), width, height, capacity)  # noqa: E731
+
+        def draw(inputs: tuple[Tensor, ...]) -> Drawn:
+            return self._draw(Moment(*inputs), width, height, capacity)
+
         self._pictures[width, height] = CapturedPicture(draw, moment), capacity
 
     def _draw(self, moment: Moment, width: int, height: int, capacity: int) -> Drawn:
