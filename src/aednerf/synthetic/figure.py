@@ -1,0 +1,265 @@
+"""The person in the rasteriser: everything grown and painted once, and what moves at each moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aednerf.core.records import ARKIT_NAMES
+from aednerf.face.model import GUMS_AND_TONGUE, LOWER_TEETH, MOUTH_SOCKET, eye_rotation
+from aednerf.synthetic.eyeball import Eyeball, paint_eye
+from aednerf.synthetic.following import FollowingStrands, grow_brows, grow_lashes, lid_edges
+from aednerf.synthetic.garment import Garment
+from aednerf.synthetic.hair import grow_hair
+from aednerf.synthetic.mesh import NECK_BLEND_M, HeadMesh, Material
+from aednerf.synthetic.moment import Moment
+from aednerf.synthetic.openness import directions, through_the_lips, towards, visible_in
+from aednerf.synthetic.person import SyntheticPerson
+from aednerf.synthetic.renderer import Item, Renderer
+from aednerf.synthetic.skin import paint_skin
+from aednerf.synthetic.strands import Strands
+
+Array = NDArray[np.float32]
+
+IRIS_RADIUS_M = 0.0058
+TEXTURE_SIZE = 1024
+_HEAD_FORMAT = "3f 3f 2f", ("in_position", "in_normal", "in_occlusion")
+_STILL_FORMAT = "2f 3f 1f", ("in_uv", "in_rest", "in_neck")
+_STRAND_FORMAT = "3f 3f 3f 1f 2f", ("in_position", "in_tangent", "in_outward", "in_half_width", "in_tone")
+_CLOTH_FORMAT = "3f 3f 3f 1f", ("in_position", "in_normal", "in_cloth", "in_trim")
+_INSIDE_MOUTH = np.r_[MOUTH_SOCKET, GUMS_AND_TONGUE.start : LOWER_TEETH.stop]
+
+
+class Figure:
+    """One person's buffers, textures and strands in one renderer."""
+
+    def __init__(self, renderer: Renderer, person: SyntheticPerson, mesh: HeadMesh, mean_pose: Array) -> None:
+        """Grow, paint and bake; `mean_pose` [4, 4] is where the torso stays."""
+        self.renderer, self.person, self.mesh, self.mean_pose = renderer, person, mesh, mean_pose
+        self.garment = Garment.sew(person, mesh)
+        self.brows, self.lashes = grow_brows(person, mesh), grow_lashes(person, mesh)
+        self.lids = lid_edges(mesh)
+        self.eyes = {"left": Eyeball.of(mesh.face, True), "right": Eyeball.of(mesh.face, False)}
+        self._items: list[Item] = []
+        self._casters: list[tuple[Any, dict[str, Any]]] = []
+        self._build_head()
+        self._build_cloth()
+        self._build_hair(grow_hair(person, mesh))
+        self._build_following()
+        self._paint()
+        self._openness = np.ones((2, len(mesh.mean)), np.float32)
+        self._openness = np.stack([self._bake(jaw) for jaw in (0.0, 0.7)])
+
+    @property
+    def items(self) -> list[Item]:
+        """What to draw, in order."""
+        return self._items
+
+    @property
+    def casters(self) -> list[tuple[Any, dict[str, Any]]]:
+        """What casts shadows."""
+        return self._casters
+
+    def place(self, moment: Moment) -> Array:
+        """Move everything to one moment and return the model's vertices [V, 3] in the recording camera's space."""
+        in_head = self.mesh.face.at(moment.expression)
+        pose = np.eye(4, dtype=np.float32)
+        pose[:3, :3], pose[:3, 3] = moment.rotation, moment.translation
+        torso = self.mean_pose.copy()
+        torso[1, 3] += Garment.lift(moment.breath)
+        weight = self.mesh.head_weight[:, None]
+        placed = weight * _moved(pose, in_head) + (1 - weight) * _moved(torso, in_head)
+        normals = self.mesh.normals(placed)
+        self._write_head(moment, in_head, placed, normals)
+        cloth = _moved(self.mean_pose, self.garment.at(moment.breath).reshape(-1, 3)).reshape(self.garment.points.shape)
+        self._write_cloth(cloth)
+        for strands, buffer in ((self.brows, self._brow_buffer), (self.lashes, self._lash_buffer)):
+            buffer.write(strands.at(placed, normals).vertices().tobytes())
+        top = self._chin - 0.006
+        for item in self._hair_items:
+            item.uniforms.update(to_world=pose.T, to_torso=torso.T, stay=(top - NECK_BLEND_M, top))
+        self._hair_caster.update(to_world=pose.T, to_torso=torso.T, stay=np.array([top - NECK_BLEND_M, top]))
+        self._turn_eyes(moment, pose, placed)
+        self._set_wrinkles(moment.expression)
+        return placed
+
+    def _build_head(self) -> None:
+        gl, mesh = self.renderer.gl, self.mesh
+        self._chin = float(mesh.face.neutral[np.abs(mesh.neck) < 0.02, 1].min()) * 0 + _chin(mesh)
+        count = len(mesh.vertex)
+        self._head_buffer = gl.buffer(reserve=count * 32)
+        still = np.concatenate([mesh.uv, mesh.mean[mesh.vertex], mesh.neck[mesh.vertex, None]], 1)
+        self._still_buffer = gl.buffer(still.astype(np.float32).tobytes())
+        visible = mesh.skin[~self.garment.covers(mesh.face.neutral)[mesh.vertex[mesh.skin]].all(1)]
+        groups: list[tuple[str, NDArray[np.int32], dict[str, Any], bool]] = [
+            ("head+skin", visible, {}, False),
+            ("head+mouth", mesh.of(Material.GUMS_TONGUE), {"is_teeth": 0}, False),
+            ("head+mouth", mesh.of(Material.TEETH), {"is_teeth": 1}, False),
+            ("head+socket", mesh.sockets, {}, False),
+            ("head+eye", mesh.of(Material.SCLERA_LEFT), {}, False),
+            ("head+eye", mesh.of(Material.SCLERA_RIGHT), {}, False),
+        ]
+        for program, triangles, uniforms, blend in groups:
+            index = gl.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
+            self._items.append(Item(program, self._head_array(program, index), uniforms=uniforms, blend=blend))
+        self._eye_items = dict(zip(("left", "right"), self._items[-2:], strict=True))
+        index = gl.buffer(np.ascontiguousarray(mesh.of(Material.LACRIMAL), np.int32).tobytes())
+        self._tear_item = Item("head+tear", self._head_array("head+tear", index), blend=True)
+        shadow = gl.buffer(np.ascontiguousarray(np.concatenate([visible, mesh.of(Material.TEETH)]), np.int32).tobytes())
+        self._casters.append((self._head_array("shadow+shadow", shadow), {}))
+
+    def _head_array(self, name: str, index: Any) -> Any:
+        parts = [(self._head_buffer, *_HEAD_FORMAT), (self._still_buffer, *_STILL_FORMAT)]
+        return self._array(name, parts, index)
+
+    def _array(self, name: str, parts: list[tuple[Any, str, tuple[str, ...]]], index: Any) -> Any:
+        program = self.renderer.program(name)
+        content = []
+        for buffer, form, names in parts:
+            pieces = [piece if n in program else f"{int(piece[0]) * 4}x" for piece, n in zip(form.split(), names, strict=True)]
+            used = [n for n in names if n in program]
+            if used:
+                content.append((buffer, " ".join(pieces), *used))
+        return self.renderer.gl.vertex_array(program, content, index)
+
+    def _build_cloth(self) -> None:
+        gl = self.renderer.gl
+        self._cloth_open = np.ones(self.garment.points.shape[:2], np.float32)
+        self._cloth_buffer = gl.buffer(reserve=self._cloth_open.size * 40)
+        index = gl.buffer(self.garment.triangles.tobytes())
+        parts = [(self._cloth_buffer, *_CLOTH_FORMAT)]
+        uniforms = {"cloth_colour": self.person.garment, "stitch": 0.0036}
+        self._items.append(Item("garment+garment", self._array("garment+garment", parts, index), uniforms=uniforms))
+        self._casters.append((self._array("shadow+shadow", parts, index), {}))
+
+    def _build_hair(self, hair: Strands) -> None:
+        gl = self.renderer.gl
+        uniforms = {"hair_colour": self.person.hair, "gloss": 1.0, "hair_shadow": 1.0}
+        array = self._strand_array(gl.buffer(hair.vertices().tobytes()), hair, "strand+strand")
+        self._hair_items = [Item("strand+strand", array, uniforms=uniforms)]
+        self._items += self._hair_items
+        some = slice(None, None, 5)
+        coarse = Strands(hair.points[some], hair.width[some] * 4, hair.shade[some], hair.occlusion[some], hair.outward[some])
+        self._hair_caster: dict[str, Any] = {"pixel": np.zeros(1)}
+        array = self._strand_array(gl.buffer(coarse.vertices().tobytes()), coarse, "strand+shadow")
+        self._casters.append((array, self._hair_caster))
+
+    def _build_following(self) -> None:
+        gl, still = self.renderer.gl, np.eye(4, dtype=np.float32)
+        dark = tuple(0.45 * c for c in self.person.hair)
+        for name, strands, colour in (("brow", self.brows, self.person.hair), ("lash", self.lashes, dark)):
+            count = strands.width.size * 2
+            buffer = gl.buffer(reserve=count * 48)
+            setattr(self, f"_{name}_buffer", buffer)
+            placed = Strands(np.zeros((*strands.width.shape, 3), np.float32), strands.width, strands.shade,
+                             strands.width, np.zeros((*strands.width.shape, 3), np.float32))  # fmt: skip
+            uniforms = {"hair_colour": colour, "gloss": 0.35, "hair_shadow": 0.0, "to_world": still, "to_torso": still,
+                        "stay": (-9.0, -8.0)}  # fmt: skip
+            self._items.append(Item("strand+strand", self._strand_array(buffer, placed, "strand+strand"), uniforms=uniforms))
+        self._items.insert(-1, self._tear_item)
+
+    def _strand_array(self, buffer: Any, strands: Strands, name: str) -> Any:
+        index = self.renderer.gl.buffer(strands.triangles().tobytes())
+        return self._array(name, [(buffer, *_STRAND_FORMAT)], index)
+
+    def _paint(self) -> None:
+        gl = self.renderer.gl
+        skin = paint_skin(self.person, self._texture_positions(), self.mesh.mean)
+        for unit, name, picture in ((1, "skin_colour", skin.colour), (2, "skin_detail", skin.detail)):
+            texture = gl.texture_array((TEXTURE_SIZE, TEXTURE_SIZE, 2), 4, picture.tobytes())
+            texture.build_mipmaps()
+            texture.anisotropy = 4.0
+            texture.use(unit)
+            self.renderer.set("head+skin", **{name: unit})
+        picture = paint_eye(self.person)
+        texture = gl.texture((picture.shape[1], picture.shape[0]), 3, picture.tobytes(), alignment=1)
+        texture.build_mipmaps()
+        texture.repeat_y = False
+        texture.use(3)
+        self.renderer.set("head+eye", iris_map=3, iris_radius=IRIS_RADIUS_M, pupil=0.36)
+
+    def _texture_positions(self) -> Array:
+        """Return [2, S, S, 3]: where each texel of face and head lies on the mean face; NaN where none does."""
+        gl, mesh = self.renderer.gl, self.mesh
+        program = gl.program(
+            "#version 330\nin vec2 uv; in vec3 rest; uniform float layer; out vec3 p;\n"
+            "void main() { p = rest; gl_Position = vec4((uv - vec2(layer, 0.0)) * 2.0 - 1.0, 0.0, 1.0); }",
+            "#version 330\nin vec3 p; out vec4 o; void main() { o = vec4(p, 1.0); }",
+        )
+        texture = gl.texture((TEXTURE_SIZE,) * 2, 4, dtype="f4")
+        target = gl.framebuffer([texture])
+        data = np.concatenate([mesh.uv, mesh.mean[mesh.vertex]], 1).astype(np.float32)
+        layers = []
+        for layer, material in enumerate((Material.FACE, Material.BACK_HEAD)):
+            target.use()
+            target.clear()
+            gl.enable_only(gl.NOTHING)
+            program["layer"].value = float(layer)
+            index = gl.buffer(np.ascontiguousarray(mesh.of(material)).tobytes())
+            gl.vertex_array(program, [(gl.buffer(data.tobytes()), "2f 3f", "uv", "rest")], index).render()
+            picture = np.frombuffer(texture.read(), np.float32).reshape(TEXTURE_SIZE, TEXTURE_SIZE, 4)
+            layers.append(np.where(picture[..., 3:] > 0.5, picture[..., :3], np.nan))
+        target.release()
+        return np.stack(layers).astype(np.float32)
+
+    def _bake(self, jaw_open: float, count: int = 72) -> Array:
+        """Return [V]: the cosine-weighted share of directions from which each vertex is seen, at one opening of the jaw."""
+        expression = np.zeros(len(ARKIT_NAMES), np.float32)
+        expression[ARKIT_NAMES.index("jawOpen")] = jaw_open
+        placed = self.place(Moment(expression, np.eye(3, dtype=np.float32), np.zeros(3, np.float32), 0.0))
+        normals, seen, total = self.mesh.normals(placed), 0.0, 1e-6
+        centre = np.array([0, 0.0, 0.0])
+        for direction in directions(count):
+            matrix = towards(direction, centre, 0.34)
+            self.renderer.depth(self._casters, matrix)
+            cosine = np.maximum(normals @ direction, 0) * (1.0 if direction[1] > -0.3 else 0.5)
+            visible = visible_in(self.renderer.read_depth(), matrix, placed + 0.0012 * normals, 0.0035 / 0.68)
+            seen, total = seen + cosine * visible, total + cosine
+        return (seen / total).astype(np.float32)
+
+    def _write_head(self, moment: Moment, in_head: Array, placed: Array, normals: Array) -> None:
+        jaw = float(np.clip(moment.expression[ARKIT_NAMES.index("jawOpen")] / 0.7, 0, 1))
+        occlusion = np.ones((len(placed), 2), np.float32)
+        occlusion[:, 0] = (1 - jaw) * self._openness[0] + jaw * self._openness[1]
+        occlusion[_INSIDE_MOUTH, 1] = through_the_lips(in_head[_INSIDE_MOUTH], in_head)
+        occlusion[MOUTH_SOCKET.stop : GUMS_AND_TONGUE.start, 1] = 0.25  # behind the lids
+        data = np.concatenate([placed, normals, occlusion], 1, dtype=np.float32)
+        self._head_buffer.write(data[self.mesh.vertex].tobytes())
+
+    def _write_cloth(self, cloth: Array) -> None:
+        garment = self.garment
+        data = np.concatenate([cloth, garment.normals(cloth), garment.cloth, self._cloth_open[..., None],
+                               garment.trim[..., None]], -1, dtype=np.float32)  # fmt: skip
+        self._cloth_buffer.write(data.tobytes())
+
+    def _turn_eyes(self, moment: Moment, pose: Array, placed: Array) -> None:
+        for side, eye in self.eyes.items():
+            turn = eye_rotation(moment.expression[None], side.capitalize())[0]
+            centre = pose[:3, :3] @ (eye.pivot + turn @ eye.centre) + pose[:3, 3]
+            self._eye_items[side].uniforms.update(
+                eye_centre=tuple(float(c) for c in centre),
+                eye_to_world=np.ascontiguousarray((pose[:3, :3] @ turn @ eye.frame).T),
+                ball_radius=eye.radius,
+                upper_lid=placed[self.lids[side, "upper"]],
+                lower_lid=placed[self.lids[side, "lower"]],
+            )
+
+    def _set_wrinkles(self, expression: Array) -> None:
+        value = dict(zip(ARKIT_NAMES, expression.tolist(), strict=True))
+        raised = 0.6 * value["browInnerUp"] + 0.25 * (value["browOuterUpLeft"] + value["browOuterUpRight"])
+        drawn = 0.5 * (value["browDownLeft"] + value["browDownRight"])
+        squeezed = 0.4 * sum(value[n + s] for n in ("eyeSquint", "cheekSquint") for s in ("Left", "Right"))
+        smile = 0.5 * (value["mouthSmileLeft"] + value["mouthSmileRight"])
+        self._items[0].uniforms["wrinkle"] = (min(raised, 1.0), min(drawn, 1.0), min(squeezed + 0.3 * smile, 1.0), smile)
+
+
+def _moved(pose: Array, points: Array) -> Array:
+    return points @ pose[:3, :3].T + pose[:3, 3]
+
+
+def _chin(mesh: HeadMesh) -> float:
+    from aednerf.face.model import IBUG68_VERTICES
+
+    return float(mesh.face.neutral[np.array(IBUG68_VERTICES[:17]), 1].min())

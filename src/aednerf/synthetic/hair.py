@@ -1,0 +1,177 @@
+"""The hair: strands grown over the scalp, led by a style, kept out of the head and gathered in locks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from aednerf.face.model import MOUTH_SOCKET
+from aednerf.synthetic.mesh import HeadMesh
+from aednerf.synthetic.noise import Noise, smoothstep
+from aednerf.synthetic.person import SyntheticPerson
+from aednerf.synthetic.skin import scalp_mask
+from aednerf.synthetic.strands import Strands
+
+Array = NDArray[np.float32]
+
+
+class Head:
+    """The skin of a neutral head, asked how far a point is outside it."""
+
+    def __init__(self, mesh: HeadMesh) -> None:
+        """Index the skin."""
+        self.points = mesh.face.neutral[: MOUTH_SOCKET.start]
+        self.normals = mesh.normals(mesh.face.neutral)[: MOUTH_SOCKET.start]
+        self._tree = cKDTree(self.points)
+
+    def above(self, points: Array) -> tuple[Array, Array]:
+        """Return the height [N] over the skin and the skin's normal [N, 3] there."""
+        _, nearest = self._tree.query(points, k=3)
+        normal = self.normals[nearest].mean(1)
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+        return ((points - self.points[nearest].mean(1)) * normal).sum(1), normal
+
+
+def grow_hair(person: SyntheticPerson, mesh: HeadMesh) -> Strands:
+    """Grow the hair of one person in its style."""
+    rng = np.random.default_rng(person.seed + 6)
+    noise, head = Noise(person.seed), Head(mesh)
+    grow = {"crop": _crop, "bob": _bob}[person.hair_style]
+    return grow(mesh, head, noise, rng)
+
+
+def _roots(mesh: HeadMesh, noise: Noise, rng: np.random.Generator, count: int) -> tuple[Array, Array, Array]:
+    """Return roots [N, 3], normals [N, 3] and the roots on the mean face [N, 3], spread over the scalp by area."""
+    triangles = mesh.vertex[mesh.skin]
+    a, b, c = mesh.face.neutral[triangles].swapaxes(0, 1)
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    area *= scalp_mask(mesh.mean[triangles].mean(1), noise) > 0.02
+    chosen = rng.choice(len(triangles), 2 * count, p=area / area.sum())
+    bary = rng.dirichlet(np.ones(3), 2 * count).astype(np.float32)[..., None]
+    mean = (mesh.mean[triangles[chosen]] * bary).sum(1)
+    keep = np.flatnonzero(rng.random(2 * count) < scalp_mask(mean, noise))[:count]
+    roots = (mesh.face.neutral[triangles[chosen[keep]]] * bary[keep]).sum(1)
+    normals = (mesh.normals(mesh.face.neutral)[triangles[chosen[keep]]] * bary[keep]).sum(1)
+    return roots, _unit(normals), mean[keep]
+
+
+def _unit(vectors: Array) -> Array:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
+def _gather(points: Array, rng: np.random.Generator, n_locks: int, amount: Array) -> Array:
+    """Draw strands [S, K, 3] together in locks, by `amount` [K] or [S, K] along them."""
+    guides = points[rng.choice(len(points), n_locks, replace=False)]
+    nearest = cKDTree(guides[:, 0]).query(points[:, 0])[1]
+    led = guides[nearest]
+    shift = points[:, :1] - led[:, :1]
+    target = led + 0.35 * shift
+    return points + (target - points) * np.broadcast_to(amount, points.shape[:2])[..., None]
+
+
+def _crop(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> Strands:
+    """Short at the sides, longer and swept to the side on top."""
+    roots, normals, mean = _roots(mesh, noise, rng, 17000)
+    n, length = len(roots), 8
+    top = smoothstep(0.078, 0.118, mean[:, 1] + 0.10 * np.clip(-mean[:, 2], 0, 0.1) * 0 + 0.004 * noise.at(mean, 0.03, 90))
+    front = smoothstep(0.0, 0.085, mean[:, 2])
+    reach = (0.0055 + (0.019 + 0.017 * front) * top) * rng.uniform(0.72, 1.08, n)
+    swirl = 0.5 * noise.at(mean, 0.028, 91)[:, None] * np.array([1.0, 0, 0.6]) + 0.25 * rng.standard_normal((n, 3))
+    over = np.array([0.62, 0.0, 0.30]) + swirl
+    down = np.stack([0 * roots[:, 0], -np.ones(n), -0.45 * np.ones(n)], -1) + 0.5 * swirl
+    flow = down + (over - down) * top[:, None]
+    flow = _unit(flow - (flow * normals).sum(1, keepdims=True) * normals)
+    lift = 0.20 + 0.62 * top + 0.22 * top * front
+    heading = _unit(flow * (1 - lift[:, None]) + normals * lift[:, None])
+    path, place = [roots], roots
+    for k in range(length - 1):
+        heading = _unit(heading + 0.20 * flow * top[:, None] + np.array([0, -0.10, 0]) * (k / length))
+        place = place + heading * (reach / (length - 1))[:, None]
+        height, normal = head.above(place)
+        place = place + np.maximum(0.0006 * (k + 1) - height, 0)[:, None] * normal
+        path.append(place)
+    s = np.linspace(0, 1, length)
+    points = _gather(np.stack(path, 1), rng, 900, 0.75 * s**1.2 * top[:, None])
+    points = points + 0.0006 * s[:, None] ** 2 * rng.standard_normal((n, 1, 3)) * (0.4 + top)[:, None, None]
+    width = 0.00042 * np.linspace(1, 0.25, length) * np.ones((n, 1))
+    occlusion = 1 - (0.72 * (1 - s) ** 1.2) * (0.45 + 0.55 * top[:, None])
+    outward = np.broadcast_to(normals[:, None], points.shape)
+    return _strands(points, width, rng, occlusion, outward)
+
+
+def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> Strands:
+    """Chin-long, parted on the left, falling beside the face."""
+    roots, normals, mean = _roots(mesh, noise, rng, 13000)
+    n, part = len(roots), 0.022
+    chin = mesh.face.neutral[np.array([1447, 1225]), 1].min()
+    side = np.where(roots[:, 0] > part + 0.004 * noise.at(mean, 0.01, 92), 1.0, -1.0)
+    layer = rng.random(n) ** 0.8
+    away = np.stack([side, np.full(n, -0.1), np.full(n, -0.42)], -1)
+    away[:, 2] -= 0.5 * smoothstep(0.03, 0.09, roots[:, 2])
+    away += 0.10 * rng.standard_normal((n, 3)) + 0.22 * noise.at(mean, 0.03, 93)[:, None] * np.array([0, 0, 1.0])
+    heading = _unit(_unit(away - (away * normals).sum(1, keepdims=True) * normals) + 0.42 * normals)
+    tip = chin + 0.018 + 0.010 * noise.at(mean, 0.02, 94) + 0.008 * rng.standard_normal(n) + 0.030 * (rng.random(n) < 0.12)
+    tip += 0.014 * smoothstep(0.02, -0.08, roots[:, 2])
+    place, path, alive = roots, [roots], np.ones(n, bool)
+    thick = (0.0016 + 0.0105 * layer) * (0.7 + 0.3 * smoothstep(0.02, 0.1, mean[:, 1]))
+    step = 0.006
+    for k in range(58):
+        fall = np.array([0, -1.0, 0]) * (0.11 + 0.016 * min(k, 12))
+        near_tip = smoothstep(0.045, 0.0, place[:, 1] - tip)[:, None]
+        inward = -np.stack([np.sign(place[:, 0]), np.zeros(n), 0.4 * np.sign(place[:, 2])], -1) * 0.16 * near_tip
+        heading = _unit(heading + fall + inward)
+        new = place + heading * step
+        height, normal = head.above(new)
+        room = thick * min(1.0, (k + 1) / 6)
+        push = np.maximum(room - height, 0)
+        new = new + push[:, None] * normal
+        new = _beside_face(new, side)
+        heading = _unit(new - place)
+        alive = alive & (new[:, 1] > tip)
+        place = np.where(alive[:, None], new, place)
+        path.append(place)
+    points = _resample(np.stack(path, 1), 18)
+    s = np.linspace(0, 1, points.shape[1])
+    points = _gather(points, rng, 420, 0.62 * s**0.9)
+    wave = np.sin(s * 9 + 6.28 * rng.random((n, 1)))[..., None] * 0.0011 * s[:, None]
+    points = points + wave * rng.standard_normal((n, 1, 3)) + 0.0010 * s[:, None] ** 2 * rng.standard_normal((n, 1, 3))
+    flat = points.reshape(-1, 3)
+    normal = head.above(flat)[1].reshape(points.shape)
+    axis = points - np.array([0, 0.03, -0.01])
+    outward = _unit(normal + 0.6 * _unit(axis * np.array([1, 0.4, 1])))
+    width = 0.00050 * np.interp(s, [0, 0.5, 1], [0.8, 1.0, 0.35]) * np.ones((n, 1))
+    occlusion = (0.34 + 0.66 * layer[:, None]) * np.interp(s, [0, 0.12, 0.8, 1], [0.62, 0.95, 1.0, 0.9])
+    return _strands(points, width, rng, occlusion, outward)
+
+
+def _beside_face(points: Array, side: Array) -> Array:
+    """Keep falling hair out of the face: beside the temples and cheeks."""
+    moved = points.copy()
+    keep = np.interp(points[:, 1], [-0.10, -0.05, 0.0, 0.05, 0.085, 0.10], [0.060, 0.066, 0.070, 0.068, 0.052, 0.0])
+    in_front = smoothstep(0.015, 0.05, points[:, 2])
+    short = np.maximum(keep - points[:, 0] * side, 0) * in_front
+    moved[:, 0] += side * 0.22 * short
+    moved[:, 2] -= 0.12 * short
+    return moved
+
+
+def _resample(paths: Array, count: int) -> Array:
+    """Return [S, count, 3]: points at equal arc lengths of paths [S, M, 3]."""
+    along = np.concatenate([np.zeros((len(paths), 1)), np.linalg.norm(np.diff(paths, axis=1), axis=-1).cumsum(1)], axis=1)
+    out = np.empty((len(paths), count, 3))
+    for k, path in enumerate(paths):
+        at = np.linspace(0, along[k, -1], count)
+        for axis in range(3):
+            out[k, :, axis] = np.interp(at, along[k], path[:, axis])
+    return out
+
+
+def _strands(points: Array, width: Array, rng: np.random.Generator, occlusion: Array, outward: Array) -> Strands:
+    order = np.argsort(-occlusion.mean(1))  # outer strands first: the depth test then spares the inner ones' shading
+    lock = rng.random(len(points))
+    return Strands(
+        points[order].astype(np.float32), np.broadcast_to(width, points.shape[:2])[order].astype(np.float32),
+        lock[order].astype(np.float32), np.broadcast_to(occlusion, points.shape[:2])[order].astype(np.float32),
+        outward[order].astype(np.float32),
+    )  # fmt: skip

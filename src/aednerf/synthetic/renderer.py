@@ -1,0 +1,152 @@
+"""The rasteriser: draws vertex buffers with OpenGL over EGL (a GPU's driver or Mesa's software one) and reads them back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aednerf.core.errors import MachineError
+
+Array = NDArray[np.float32]
+
+SHADOW_SIZE = 1024
+_SAMPLES = 4
+
+
+@dataclass
+class Item:
+    """One thing to draw: its program, vertices and own uniforms."""
+
+    program: str
+    vertices: Any
+    shadow: Any = None
+    """Vertices for the shadow map; none casts no shadow."""
+
+    uniforms: dict[str, Any] = field(default_factory=dict)
+    blend: bool = False
+
+
+class Pixels:
+    """What was drawn: premultiplied colour and the three parts' coverage, [H, W, 4] float in [0, 1] each."""
+
+    def __init__(self, colour: Array, parts: Array) -> None:
+        """Hold the pictures."""
+        self.colour, self.parts = colour, parts
+
+
+def open_context() -> Any:
+    """Create an OpenGL context without a window.
+
+    Raises:
+        MachineError: moderngl or an EGL driver is missing.
+    """
+    try:
+        import moderngl
+    except ImportError:
+        raise MachineError("Rendering needs moderngl: pip install 'aednerf[synthetic]'.") from None
+    try:
+        return moderngl.create_context(standalone=True, backend="egl", require=330)
+    except Exception as error:
+        raise MachineError(
+            f"No OpenGL over EGL ({error}). Install a GPU's driver or Mesa: apt-get install libegl1 libgl1-mesa-dri."
+        ) from None
+
+
+class Renderer:
+    """Programs, targets and the passes over them."""
+
+    def __init__(self, size: int, supersampling: int) -> None:
+        """Open a context and allocate the targets of square pictures."""
+        self.gl = open_context()
+        self.size, self.supersampling = size, supersampling
+        drawn = (size * supersampling,) * 2
+        self._programs: dict[str, Any] = {}
+        self._target = self.gl.framebuffer(
+            [self.gl.renderbuffer(drawn, 4, samples=_SAMPLES) for _ in range(2)],
+            self.gl.depth_renderbuffer(drawn, samples=_SAMPLES),
+        )
+        self._resolved = [self.gl.texture(drawn, 4) for _ in range(2)]
+        self._readable = self.gl.framebuffer(self._resolved)
+        self._shadow = self.gl.depth_texture((SHADOW_SIZE,) * 2)
+        self._shadow.compare_func = "<="
+        self._shadow.repeat_x = self._shadow.repeat_y = False
+        self._shadow_target = self.gl.framebuffer(depth_attachment=self._shadow)
+
+    def program(self, name: str) -> Any:
+        """Return the program `vertex+fragment`, compiled once."""
+        if name not in self._programs:
+            vertex, _, fragment = name.partition("+")
+            self._programs[name] = self.gl.program(_shader(vertex + ".vert"), _shader(fragment + ".frag"))
+        return self._programs[name]
+
+    def set(self, name: str, **uniforms: Any) -> None:
+        """Set those uniforms that the program has."""
+        program = self.program(name)
+        for key, value in uniforms.items():
+            if key in program:
+                if isinstance(value, np.ndarray):
+                    # A compiler cuts an array after its last used entry.
+                    room = program[key].array_length * program[key].dimension
+                    program[key].write(np.ascontiguousarray(value, np.float32).ravel()[:room].tobytes())
+                else:
+                    program[key].value = value
+
+    def depth(self, casters: list[tuple[Any, dict[str, Any]]], to_clip: Array) -> None:
+        """Draw the shadow map as seen through `to_clip` [4, 4]: (vertices, uniforms of their program) each."""
+        import moderngl
+
+        self._shadow_target.use()
+        self._shadow_target.clear()
+        self.gl.enable_only(moderngl.DEPTH_TEST)
+        for vertices, uniforms in casters:
+            program = vertices.program
+            for key, value in {**uniforms, "to_clip": to_clip.T}.items():
+                if key in program:
+                    program[key].write(np.ascontiguousarray(value, np.float32).tobytes())
+            vertices.render()
+
+    def read_depth(self) -> Array:
+        """Return the shadow map [S, S], rows by clip y upwards, 0 near and 1 far."""
+        data = self._shadow.read(alignment=1)
+        return np.frombuffer(data, np.float32).reshape(SHADOW_SIZE, SHADOW_SIZE)
+
+    def draw(self, items: list[Item], **shared: Any) -> Pixels:
+        """Draw the items in turn; `shared` uniforms go to every program."""
+        import moderngl
+
+        self._target.use()
+        self._target.clear(0, 0, 0, 0, depth=1.0)
+        self._shadow.use(15)
+        for name in {item.program for item in items}:
+            self.set(name, shadow_map=15, **shared)
+        for item in items:
+            self.gl.enable_only(moderngl.DEPTH_TEST | (moderngl.BLEND if item.blend else 0))
+            self.gl.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
+            self.set(item.program, **item.uniforms)
+            item.vertices.render()
+        self._resolve()
+        return Pixels(*(self._reduced(texture) for texture in self._resolved))
+
+    def _resolve(self) -> None:
+        """Average the samples of each attachment into its texture."""
+        self.gl.copy_framebuffer(self._readable, self._target)
+
+    def _reduced(self, texture: Any) -> Array:
+        """Average the supersampled picture over each pixel."""
+        k, size = self.supersampling, self.size
+        wide = np.frombuffer(texture.read(alignment=1), np.uint8).reshape(size, k, size, k, 4)
+        return wide.astype(np.uint16).sum((1, 3), dtype=np.uint16).astype(np.float32) / np.float32(255 * k * k)
+
+    def close(self) -> None:
+        """Give the context back."""
+        self.gl.release()
+
+
+def _shader(name: str) -> str:
+    folder = files("aednerf.synthetic") / "shaders"
+    source = (folder / name).read_text()
+    return source.replace("#include common.glsl", (folder / "common.glsl").read_text())
