@@ -134,6 +134,32 @@ def prepare(
     print(f"{capture.path}: {capture.n_frames} frames. Look at {capture.path / 'report.html'} before you train.")
 
 
+def synthesize(
+    script: Annotated[str, Positional, arg(metavar="SCRIPT")],
+    /,
+    *,
+    out: Out,
+    force: bool = False,
+) -> None:
+    """Film a computer-generated person from a script: a capture with the exact truth beside it.
+
+    Interrupted work is continued when the command is given again.
+
+    For example: aednerf synthesize demo -o captures/mara
+
+    Args:
+        script: a TOML file of sentences with emotions, or one that comes with the program: demo, mara, theo.
+        out: the capture to make; its folder `truth` holds what no real recording has.
+        force: replace a finished capture.
+    """
+    from aednerf.synthetic.recording import synthesize as run
+    from aednerf.terminal import Steps
+
+    with Steps() as steps:
+        capture = run(script, out, force, steps)
+    print(f"{capture.path}: {capture.n_frames} frames. Train on it: aednerf train {capture.path} -o AVATAR")
+
+
 def train(
     capture: Positional[Path],
     /,
@@ -362,6 +388,7 @@ def _unnamed() -> None:
 COMMANDS: Mapping[str, Any] = {
     "doctor": doctor,
     "prepare": prepare,
+    "synthesize": synthesize,
     "train": train,
     "speak": speak,
     "render": render,

@@ -29,7 +29,7 @@ ACTIONS: dict[str, dict[str, float]] = {
         "cheekSquint": 0.10, "eyeBlink": 0.16, "eyeLookDown": 0.0, "mouthRollLower": 0.06,
     },
     "angry": {
-        "browDown": 0.95, "eyeWide": 0.30, "eyeSquint": 0.55, "noseSneer": 0.38, "mouthPress": 0.36, "mouthFrown": 0.28,
+        "browDown": 1.0, "eyeWide": 0.30, "eyeSquint": 0.60, "noseSneer": 0.32, "mouthPress": 0.36, "mouthFrown": 0.28,
         "jawForward": 0.16, "mouthStretch": 0.12, "mouthLowerDown": 0.10, "mouthUpperUp": 0.10, "cheekSquint": 0.12,
     },
     "fear": {
@@ -37,7 +37,7 @@ ACTIONS: dict[str, dict[str, float]] = {
         "mouthLowerDown": 0.18, "jawOpen": 0.07, "mouthFrown": 0.16,
     },
     "disgusted": {
-        "noseSneer": 0.88, "mouthUpperUp": 0.34, "browDown": 0.55, "cheekSquint": 0.42, "eyeSquint": 0.48,
+        "noseSneer": 0.76, "mouthUpperUp": 0.36, "browDown": 0.55, "cheekSquint": 0.42, "eyeSquint": 0.48,
         "mouthFrown": 0.42, "mouthShrugLower": 0.30, "mouthShrugUpper": 0.16, "eyeBlink": 0.06,
     },
     "contempt": {

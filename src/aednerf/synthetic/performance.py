@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from aednerf.core.records import EMOTIONS, Motion
 from aednerf.core.units import FPS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
-from aednerf.face.correspondence import landmark_points
-from aednerf.face.model import FaceModel
-from aednerf.synthetic import eyes, feeling, head
+from aednerf.face.correspondence import Correspondence
+from aednerf.face.model import PersonPoints
+from aednerf.synthetic import feeling, gaze, sway
 from aednerf.synthetic.lips import Lips
 from aednerf.synthetic.moment import Moment
 from aednerf.synthetic.script import Line, Script
@@ -78,13 +78,12 @@ class Performance:
         return (left @ right).astype(np.float32), self.motion.translation.astype(float).mean(0).astype(np.float32)
 
 
-def perform(script: Script, face: FaceModel, identity: NDArray[np.floating]) -> Performance:
+def perform(script: Script, face: PersonPoints) -> Performance:
     """Act a script; the same script gives the same performance.
 
     Args:
         script: who says what.
-        face: the face model.
-        identity: [100] the person's weights in it: lips and lids close on this person's own mesh.
+        face: the person's whole mesh: lips and lids close on it.
 
     Raises:
         InputError: the script's voice is unknown.
@@ -98,27 +97,36 @@ def perform(script: Script, face: FaceModel, identity: NDArray[np.floating]) -> 
     )}  # fmt: skip
     levels, _ = feeling.emotion_levels([(c.first, c.end, c.emotion, c.intensity) for c in clips], random["levels"])
     stress_s = [(p.start_s + p.end_s) / 2 for p in phonemes if p.is_stressed]
-    rotation, translation = head.move_head(levels, stress_s, times_s, random["head"])
+    rotation, translation = sway.move_head(levels, stress_s, times_s, random["head"])
     expression = _lower_face(phonemes, levels, times_s, random)
     for name, size in _BROWS_AT_STRESS.items():
         pulses = feeling.accents(stress_s, times_s, random["brows"], width_s=0.2) * size
         expression[:, columns_of(name)] += (pulses * (1 - 0.5 * expression[:, columns_of(name)[0]]))[:, None]
-    person = face.person(identity)
     mouth = shape_mouth(phonemes, times_s)
-    expression = Lips.of(person).speak(expression, mouth.closure, mouth.bite)
+    expression = Lips.of(face).speak(expression, mouth.closure, mouth.bite)
     aversion = np.clip(levels @ np.array([{"sad": 1.0, "contempt": 0.5, "fear": 0.6, "disgusted": 0.5}.get(e, 0.0)
                                           for e in EMOTIONS]), 0, 1)  # fmt: skip
-    target = eyes.gaze_targets(n_frames, aversion, random["gaze"])
-    expression += eyes.look(rotation, translation, target, person.eye_centres.astype(float))
+    target = gaze.gaze_targets(n_frames, aversion, random["gaze"])
+    expression += gaze.look(rotation, translation, target, face.eye_centres.astype(float))
     labels = [clip.emotion for clip in clips for _ in range(clip.first, clip.end)]
-    closing, _ = eyes.blinks(labels, [stretch.first for stretch in (*clips, *lines)], random["blinks"])
-    expression = eyes.Lids.of(landmark_points(face).person(identity)).shut(np.clip(expression, 0, 1), closing)
+    closing, _ = gaze.blinks(labels, [stretch.first for stretch in (*clips, *lines)], random["blinks"])
+    expression = gaze.Lids.of(landmarks_of(face)).shut(np.clip(expression, 0, 1), closing)
     motion = Motion(
         np.clip(expression, 0, 1).astype(np.float32), np.zeros((n_frames, 0), np.float32),
         rotation.astype(np.float32), translation.astype(np.float32),
     )  # fmt: skip
-    breath = head.breathe(n_frames, levels, random["breath"])
+    breath = sway.breathe(n_frames, levels, random["breath"])
     return Performance(motion, breath.astype(np.float32), samples, phonemes, lines, clips)
+
+
+def landmarks_of(face: PersonPoints) -> PersonPoints:
+    """Return MediaPipe's 478 landmarks on a person's whole mesh."""
+    table = Correspondence.load()
+    weights = table.weights[..., None]
+    return PersonPoints(
+        (face.neutral[table.vertices] * weights).sum(-2), (face.expressions[:, table.vertices] * weights).sum(-2),
+        face.eye[table.vertices[:, 0]], face.eye_centres,
+    )  # fmt: skip
 
 
 def _lower_face(
