@@ -45,13 +45,13 @@ class Eyeball:
         centre = solved[:3]
         radius = float(np.sqrt(solved[3] + (centre**2).sum()))
         away = np.linalg.norm(relative - centre, axis=1)
-        bulge = relative[(away > radius + 0.0005) & (relative[:, 2] > 0)]
-        axis = bulge.mean(0) - centre
+        bulge = np.where(relative[:, 2] > 0, np.clip(away - radius - 0.0008, 0, None), 0)
+        axis = bulge @ (relative - centre)
         axis /= np.linalg.norm(axis)
         side = np.cross([0, 1, 0], axis)
         side /= np.linalg.norm(side)
         frame = np.stack([side, np.cross(axis, side), axis], axis=1)
-        return Eyeball((pivot + centre).astype(np.float32), pivot, frame.astype(np.float32), radius)
+        return Eyeball((pivot + centre).astype(np.float32), pivot.astype(np.float32), frame.astype(np.float32), radius)
 
 
 def paint_eye(person: SyntheticPerson, size: int = 1024) -> NDArray[np.uint8]:

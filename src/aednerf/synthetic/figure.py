@@ -87,7 +87,7 @@ class Figure:
 
     def _build_head(self) -> None:
         gl, mesh = self.renderer.gl, self.mesh
-        self._chin = float(mesh.face.neutral[np.abs(mesh.neck) < 0.02, 1].min()) * 0 + _chin(mesh)
+        self._chin = _chin(mesh)
         count = len(mesh.vertex)
         self._head_buffer = gl.buffer(reserve=count * 32)
         still = np.concatenate([mesh.uv, mesh.mean[mesh.vertex], mesh.neck[mesh.vertex, None]], 1)
@@ -142,20 +142,20 @@ class Figure:
         self._items += self._hair_items
         some = slice(None, None, 5)
         coarse = Strands(hair.points[some], hair.width[some] * 4, hair.shade[some], hair.occlusion[some], hair.outward[some])
-        self._hair_caster: dict[str, Any] = {"pixel": np.zeros(1)}
-        array = self._strand_array(gl.buffer(coarse.vertices().tobytes()), coarse, "strand+shadow")
+        self._hair_caster: dict[str, Any] = {}
+        array = self._strand_array(gl.buffer(coarse.vertices().tobytes()), coarse, "strand_shadow+shadow")
         self._casters.append((array, self._hair_caster))
 
     def _build_following(self) -> None:
         gl, still = self.renderer.gl, np.eye(4, dtype=np.float32)
-        dark = tuple(0.45 * c for c in self.person.hair)
-        for name, strands, colour in (("brow", self.brows, self.person.hair), ("lash", self.lashes, dark)):
+        dark = tuple(0.12 * c for c in self.person.hair)
+        for name, strands, colour in (("brow", self.brows, self.person.brow), ("lash", self.lashes, dark)):
             count = strands.width.size * 2
             buffer = gl.buffer(reserve=count * 48)
             setattr(self, f"_{name}_buffer", buffer)
             placed = Strands(np.zeros((*strands.width.shape, 3), np.float32), strands.width, strands.shade,
                              strands.width, np.zeros((*strands.width.shape, 3), np.float32))  # fmt: skip
-            uniforms = {"hair_colour": colour, "gloss": 0.35, "hair_shadow": 0.0, "to_world": still, "to_torso": still,
+            uniforms = {"hair_colour": colour, "gloss": 0.12, "hair_shadow": 0.0, "to_world": still, "to_torso": still,
                         "stay": (-9.0, -8.0)}  # fmt: skip
             self._items.append(Item("strand+strand", self._strand_array(buffer, placed, "strand+strand"), uniforms=uniforms))
         self._items.insert(-1, self._tear_item)
@@ -213,9 +213,9 @@ class Figure:
         centre = np.array([0, 0.0, 0.0])
         for direction in directions(count):
             matrix = towards(direction, centre, 0.34)
-            self.renderer.depth(self._casters, matrix)
+            self.renderer.probe.draw(self._casters, matrix)
             cosine = np.maximum(normals @ direction, 0) * (1.0 if direction[1] > -0.3 else 0.5)
-            visible = visible_in(self.renderer.read_depth(), matrix, placed + 0.0012 * normals, 0.0035 / 0.68)
+            visible = visible_in(self.renderer.probe.read(), matrix, placed + 0.0012 * normals, 0.0035 / 0.68)
             seen, total = seen + cosine * visible, total + cosine
         return (seen / total).astype(np.float32)
 
@@ -237,7 +237,7 @@ class Figure:
     def _turn_eyes(self, moment: Moment, pose: Array, placed: Array) -> None:
         for side, eye in self.eyes.items():
             turn = eye_rotation(moment.expression[None], side.capitalize())[0]
-            centre = pose[:3, :3] @ (eye.pivot + turn @ eye.centre) + pose[:3, 3]
+            centre = pose[:3, :3] @ (eye.pivot + turn @ (eye.centre - eye.pivot)) + pose[:3, 3]
             self._eye_items[side].uniforms.update(
                 eye_centre=tuple(float(c) for c in centre),
                 eye_to_world=np.ascontiguousarray((pose[:3, :3] @ turn @ eye.frame).T),

@@ -45,14 +45,14 @@ def grow_brows(person: SyntheticPerson, mesh: HeadMesh) -> FollowingStrands:
     rng = np.random.default_rng(person.seed + 3)
     neutral = mesh.face.neutral
     marks = neutral[np.array(IBUG68_VERTICES)]
-    count, length = int(430 * person.brow_weight), 6
+    count, length = int(360 * person.brow_weight), 6
     paths, widths = [], []
     for knots in (marks[[22, 23, 24, 25, 26]], marks[[21, 20, 19, 18, 17]]):
         t = np.clip(rng.beta(1.05, 1.15, count), 0.0, 1)
         base = np.stack([np.interp(t, np.linspace(0, 1, 5), knots[:, axis]) for axis in range(3)], -1)
-        thick = 0.0036 * person.brow_weight * np.interp(t, [0, 0.12, 0.45, 0.75, 1], [0.8, 1.05, 1.0, 0.7, 0.22])
+        thick = 0.0036 * person.brow_weight * np.interp(t, [0, 0.12, 0.45, 0.75, 1], [0.62, 1.0, 0.95, 0.62, 0.18])
         across = rng.uniform(-1, 1, count)
-        base[:, 1] += across * thick - 0.0012
+        base[:, 1] += across * thick - 0.0018 - 0.0012 * (1 - t) ** 4
         outward = np.sign(knots[-1, 0])
         turn = np.interp(t, [0, 0.12, 0.3, 0.6, 1], [82, 62, 34, 12, -22]) - across * np.interp(t, [0, 0.3, 1], [6, 22, 12])
         turn = np.radians(turn + rng.normal(0, 8, count))
@@ -63,7 +63,7 @@ def grow_brows(person: SyntheticPerson, mesh: HeadMesh) -> FollowingStrands:
         dx, dy = np.cos(bend) * step * outward, np.sin(bend) * step
         path = np.stack([base[:, :1] + np.cumsum(dx, 1) - dx, base[:, 1:2] + np.cumsum(dy, 1) - dy], -1)
         paths.append(np.concatenate([path, np.broadcast_to(base[:, 2:, None], (count, length, 1))], -1))
-        widths.append(np.full((count, length), 0.00030) * np.linspace(1, 0.25, length) * rng.uniform(0.7, 1.2, (count, 1)))
+        widths.append(np.full((count, length), 0.00024) * np.linspace(1, 0.25, length) * rng.uniform(0.7, 1.2, (count, 1)))
     path, s = np.concatenate(paths), np.linspace(0, 1, length)
     height = 0.00015 + 0.0011 * np.sin(s * np.pi * 0.7)
     vertex, weight = _bind_from_front(mesh, path.reshape(-1, 3))
@@ -80,7 +80,7 @@ def grow_lashes(person: SyntheticPerson, mesh: HeadMesh) -> FollowingStrands:
     length, vertex, weight, width = 6, [], [], []
     for grid in lash_grids(mesh):
         upper = mesh.face.neutral[grid[0, 9], 1] > mesh.face.neutral[grid[-1, 9], 1] - 0.02 and _is_upper(mesh, grid)
-        count, reach = (26, 1.0) if upper else (13, 0.62)
+        count, reach = (24, 1.0) if upper else (9, 0.42)
         u = (np.arange(count) + rng.uniform(0.15, 0.85, count)) / count
         reach = np.clip(reach * person.lash_length * rng.uniform(0.55, 0.85, count), 0.2, 0.99)
         lean = (u - 0.5) * 0.10 + rng.normal(0, 0.012, count)
@@ -90,7 +90,7 @@ def grow_lashes(person: SyntheticPerson, mesh: HeadMesh) -> FollowingStrands:
             ids, bary = _in_grid(grid, v * (grid.shape[0] - 1), column)
             vertex.append(ids)
             weight.append(bary)
-            width.append((0.00026 if upper else 0.00018) * np.linspace(1, 0.2, length))
+            width.append((0.00024 if upper else 0.00012) * np.linspace(1, 0.15, length))
     count = len(vertex)
     return FollowingStrands(
         np.stack(vertex), np.stack(weight).astype(np.float32), np.zeros((count, length), np.float32),

@@ -46,10 +46,11 @@ class Garment:
         chin = skin[:, 1][np.abs(skin[:, 0]) < 0.01][(skin[:, 2] > 0.08)[np.abs(skin[:, 0]) < 0.01]].min()
         neckline = _neckline(person, angle, chin)
         radius = _surface(skin)(np.stack([np.abs(_wrapped(angle)), neckline], axis=-1))
-        rings = _rings(person, angle, np.asarray(radius), neckline)
+        normals = mesh.normals(neutral)[: MOUTH_SOCKET.start]
+        rings = _rings(person, angle, _around_neck(angle, np.asarray(radius), neckline, skin, normals))
         rows = np.concatenate([np.zeros(1), np.linspace(0.012, 1, _DOWN) ** 1.25])
         points = PchipInterpolator(np.linspace(0, 1, len(rings)) ** 1.0, rings, axis=0)(rows)
-        points = _outside(points, skin, mesh.normals(neutral)[: MOUTH_SOCKET.start])
+        points = _outside(points, skin, normals)
         points += _folds(points, angle, Noise(person.seed + 5))
         points = np.concatenate([_collar(points), points[1:]])
         girth = np.linalg.norm(np.diff(points, axis=1, append=points[:, :1]), axis=-1).cumsum(1)
@@ -123,22 +124,35 @@ def _surface(skin: Array) -> LinearNDInterpolator:
     return LinearNDInterpolator(np.stack([np.abs(np.arctan2(near[:, 0], z)), near[:, 1]], -1), np.hypot(near[:, 0], z))
 
 
-def _rings(person: SyntheticPerson, angle: Array, radius: Array, neckline: Array) -> Array:
-    """Return [7, A, 3] control rings from the neckline down."""
-    radius = gaussian_filter(np.where(np.isfinite(radius), radius, np.nanmedian(radius)), 3, mode="wrap")
+def _around_neck(angle: Array, radius: Array, neckline: Array, skin: Array, normals: Array) -> Array:
+    """Return [A, 3]: the neckline laid on the skin."""
+    radius = np.where(np.isfinite(radius), radius, np.nanmedian(radius))
+    ring = np.stack([np.sin(angle) * radius, neckline, np.cos(angle) * radius + _axis(neckline)], -1)
+    tree = cKDTree(skin)
+    for _ in range(4):
+        nearest = tree.query(ring, k=4)[1]
+        normal = normals[nearest].mean(1)
+        height = ((ring - skin[nearest].mean(1)) * normal).sum(-1)
+        ring = ring - (height - 0.0012)[:, None] * normal / np.linalg.norm(normal, axis=1, keepdims=True)
+        ring = gaussian_filter(ring, (2.0, 0), mode="wrap")
+    return ring
+
+
+def _rings(person: SyntheticPerson, angle: Array, ring: Array) -> Array:
+    """Return [7, A, 3] control rings from the neckline `ring` [A, 3] down."""
     s, c = np.sin(angle), np.cos(angle)
-    broad = 1.0 if person.garment_style == "crew" else 0.90
-    side = np.abs(s) ** 2
-    rings = [np.stack([s * radius, neckline, c * radius + _axis(neckline)], -1)]
+    broad = 1.0 if person.garment_style == "crew" else 0.93
+    side, neckline = np.abs(s) ** 2, ring[:, 1]
+    rings = [ring]
     slope = np.where(c > 0, 0.030, 0.018) * (1 - side) + 0.013 * side
     rings.append(rings[0] + np.stack([0.024 * s, -slope, 0.012 * c], -1))
     level = neckline.mean() - 0.004
     for width, front, back, y_side, y_front, y_back in (
-        (0.118, 0.078, 0.082, -0.022, -0.062, -0.040),
-        (0.168, 0.100, 0.100, -0.046, -0.105, -0.080),
-        (0.205, 0.116, 0.112, -0.092, -0.150, -0.130),
-        (0.222, 0.122, 0.118, -0.170, -0.220, -0.200),
-        (0.228, 0.122, 0.118, -0.330, -0.340, -0.330),
+        (0.118, 0.078, 0.082, -0.024, -0.062, -0.040),
+        (0.168, 0.098, 0.100, -0.042, -0.105, -0.080),
+        (0.203, 0.112, 0.112, -0.068, -0.150, -0.130),
+        (0.222, 0.120, 0.118, -0.130, -0.210, -0.200),
+        (0.232, 0.122, 0.118, -0.330, -0.340, -0.330),
     ):
         depth = np.where(c > 0, front, back)
         y = level + np.where(c > 0, y_front, y_back) * (1 - side) + y_side * side
@@ -165,7 +179,9 @@ def _folds(points: Array, angle: Array, noise: Noise) -> Array:
     """Return [D, A, 3]: soft folds that grow away from the collar."""
     flat = (points * np.array([1, 0.35, 1])).reshape(-1, 3).astype(np.float32)
     height = noise.at(flat, 0.045, 1) + 0.5 * noise.at(flat, 0.022, 2)
-    amount = 0.0022 * smoothstep(0.0, 0.5, np.linspace(0, 1, len(points)))[:, None] * height.reshape(points.shape[:2])
+    crease = np.exp(-(((np.abs(_wrapped(angle)) - np.radians(62)) / np.radians(8)) ** 2))  # between chest and arm
+    inward = 0.016 * smoothstep(-0.165, -0.24, points[..., 1]) * crease
+    amount = 0.0022 * smoothstep(0.0, 0.5, np.linspace(0, 1, len(points)))[:, None] * height.reshape(points.shape[:2]) - inward
     out = np.stack([np.sin(angle), np.zeros_like(angle), np.cos(angle)], -1)
     return amount[..., None] * out
 

@@ -21,16 +21,21 @@ class Head:
 
     def __init__(self, mesh: HeadMesh) -> None:
         """Index the skin."""
-        self.points = mesh.face.neutral[: MOUTH_SOCKET.start]
-        self.normals = mesh.normals(mesh.face.neutral)[: MOUTH_SOCKET.start]
+        skin, mean = mesh.face.neutral[: MOUTH_SOCKET.start], mesh.mean[: MOUTH_SOCKET.start]
+        # Ears would throw the hair outwards: a smooth swelling stands for them (`_round_the_ear`).
+        ear = (np.abs(mean[:, 0]) > 0.0755) & (mean[:, 1] < 0.065) & (mean[:, 1] > -0.05)
+        keep = ~ear & (skin[:, 1] > -0.115)
+        self.points, self.normals = skin[keep], mesh.normals(mesh.face.neutral)[: MOUTH_SOCKET.start][keep]
+        self.ear = float(np.abs(skin[ear, 0]).max()), skin[ear & (skin[:, 0] > 0)].mean(0)
         self._tree = cKDTree(self.points)
 
     def above(self, points: Array) -> tuple[Array, Array]:
-        """Return the height [N] over the skin and the skin's normal [N, 3] there."""
-        _, nearest = self._tree.query(points, k=3)
+        """Return the height [N] over the skin (large where there is none near) and the skin's normal [N, 3] there."""
+        distance, nearest = self._tree.query(points, k=3)
         normal = self.normals[nearest].mean(1)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-        return ((points - self.points[nearest].mean(1)) * normal).sum(1), normal
+        height = ((points - self.points[nearest].mean(1)) * normal).sum(1)
+        return np.where((distance[:, 0] > 0.018) & (height > -0.02), 1.0, height), normal
 
 
 def grow_hair(person: SyntheticPerson, mesh: HeadMesh) -> Strands:
@@ -102,7 +107,7 @@ def _crop(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) ->
 
 def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> Strands:
     """Chin-long, parted on the left, falling beside the face."""
-    roots, normals, mean = _roots(mesh, noise, rng, 13000)
+    roots, normals, mean = _roots(mesh, noise, rng, 11000)
     n, part = len(roots), 0.022
     chin = mesh.face.neutral[np.array([1447, 1225]), 1].min()
     side = np.where(roots[:, 0] > part + 0.004 * noise.at(mean, 0.01, 92), 1.0, -1.0)
@@ -117,21 +122,24 @@ def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> 
     thick = (0.0016 + 0.0105 * layer) * (0.7 + 0.3 * smoothstep(0.02, 0.1, mean[:, 1]))
     step = 0.006
     for k in range(58):
-        fall = np.array([0, -1.0, 0]) * (0.11 + 0.016 * min(k, 12))
-        near_tip = smoothstep(0.045, 0.0, place[:, 1] - tip)[:, None]
-        inward = -np.stack([np.sign(place[:, 0]), np.zeros(n), 0.4 * np.sign(place[:, 2])], -1) * 0.16 * near_tip
+        fall = np.array([0, -1.0, 0]) * (0.11 + 0.022 * min(k, 14))
+        near_tip = smoothstep(0.060, 0.0, place[:, 1] - tip)[:, None]
+        inward = -np.stack([np.sign(place[:, 0]), np.zeros(n), 0.4 * np.sign(place[:, 2])], -1) * 0.24 * near_tip
         heading = _unit(heading + fall + inward)
         new = place + heading * step
         height, normal = head.above(new)
         room = thick * min(1.0, (k + 1) / 6)
-        push = np.maximum(room - height, 0)
+        push = np.clip(room - height, 0, 0.0045)
         new = new + push[:, None] * normal
         new = _beside_face(new, side)
-        heading = _unit(new - place)
+        new = _round_the_ear(new, head, layer)
+        heading = _unit(0.55 * heading + 0.45 * _unit(new - place))
         alive = alive & (new[:, 1] > tip)
         place = np.where(alive[:, None], new, place)
         path.append(place)
-    points = _resample(np.stack(path, 1), 18)
+    paths = np.stack(path, 1)
+    long = np.linalg.norm(paths[:, -1] - paths[:, 0], axis=1) > 0.045  # cut ends at the hairline would stand alone
+    points, layer, n = _resample(paths[long], 13), layer[long], int(long.sum())
     s = np.linspace(0, 1, points.shape[1])
     points = _gather(points, rng, 420, 0.62 * s**0.9)
     wave = np.sin(s * 9 + 6.28 * rng.random((n, 1)))[..., None] * 0.0011 * s[:, None]
@@ -153,6 +161,16 @@ def _beside_face(points: Array, side: Array) -> Array:
     short = np.maximum(keep - points[:, 0] * side, 0) * in_front
     moved[:, 0] += side * 0.22 * short
     moved[:, 2] -= 0.12 * short
+    return moved
+
+
+def _round_the_ear(points: Array, head: Head, layer: Array) -> Array:
+    """Lay the hair over the ears instead of through them."""
+    widest, middle = head.ear
+    over = np.exp(-(((points[:, 2] - middle[2]) / 0.034) ** 2) - ((points[:, 1] - middle[1]) / 0.040) ** 2)
+    keep = (widest - 0.002 + 0.008 * layer) * np.clip(1.25 * over, 0, 1)
+    moved = points.copy()
+    moved[:, 0] += np.sign(points[:, 0]) * 0.5 * np.maximum(keep - np.abs(points[:, 0]), 0)
     return moved
 
 

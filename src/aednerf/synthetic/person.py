@@ -36,6 +36,7 @@ class SyntheticPerson:
 
     hair: Colour
     hair_style: Literal["crop", "bob"]
+    brow: Colour
     brow_weight: float
     """How thick the eyebrows are; 1 is average."""
 
@@ -74,7 +75,8 @@ PEOPLE: dict[str, SyntheticPerson] = {
             stubble=0.0,
             hair=(0.105, 0.043, 0.02),
             hair_style="bob",
-            brow_weight=0.85,
+            brow=(0.07, 0.032, 0.018),
+            brow_weight=0.7,
             lash_length=1.25,
             iris=(0.10, 0.19, 0.13),
             iris_inner=(0.27, 0.17, 0.06),
@@ -93,7 +95,8 @@ PEOPLE: dict[str, SyntheticPerson] = {
             stubble=0.6,
             hair=(0.018, 0.012, 0.009),
             hair_style="crop",
-            brow_weight=1.25,
+            brow=(0.014, 0.010, 0.008),
+            brow_weight=1.2,
             lash_length=0.9,
             iris=(0.10, 0.048, 0.02),
             iris_inner=(0.17, 0.08, 0.03),

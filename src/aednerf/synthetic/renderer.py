@@ -14,6 +14,7 @@ from aednerf.core.errors import MachineError
 Array = NDArray[np.float32]
 
 SHADOW_SIZE = 1024
+PROBE_SIZE = 384
 _SAMPLES = 4
 
 
@@ -36,6 +37,45 @@ class Pixels:
     def __init__(self, colour: Array, parts: Array) -> None:
         """Hold the pictures."""
         self.colour, self.parts = colour, parts
+
+
+class DepthMap:
+    """A depth picture of things: what a light sees."""
+
+    def __init__(self, gl: Any, size: int) -> None:
+        """Allocate size x size texels."""
+        self.gl, self.size = gl, size
+        self.texture = gl.depth_texture((size, size))
+        self.texture.compare_func = "<="
+        self.texture.repeat_x = self.texture.repeat_y = False
+        self._target = gl.framebuffer(depth_attachment=self.texture)
+
+    def draw(self, casters: list[tuple[Any, dict[str, Any]]], to_clip: Array) -> None:
+        """Draw (vertices, uniforms of their program) each, as seen through `to_clip` [4, 4]."""
+        import moderngl
+
+        self._target.use()
+        self._target.clear()
+        self.gl.enable_only(moderngl.DEPTH_TEST)
+        for vertices, uniforms in casters:
+            _set(vertices.program, {**uniforms, "to_clip": to_clip.T})
+            vertices.render()
+
+    def read(self) -> Array:
+        """Return [size, size], rows by clip y upwards, 0 near and 1 far."""
+        return np.frombuffer(self.texture.read(alignment=1), np.float32).reshape(self.size, self.size)
+
+
+def _set(program: Any, uniforms: dict[str, Any]) -> None:
+    """Set those uniforms that the program has."""
+    for key, value in uniforms.items():
+        if key in program:
+            if isinstance(value, np.ndarray):
+                # A compiler cuts an array after its last used entry.
+                room = program[key].array_length * program[key].dimension
+                program[key].write(np.ascontiguousarray(value, np.float32).ravel()[:room].tobytes())
+            else:
+                program[key].value = value
 
 
 def open_context() -> Any:
@@ -71,10 +111,7 @@ class Renderer:
         )
         self._resolved = [self.gl.texture(drawn, 4) for _ in range(2)]
         self._readable = self.gl.framebuffer(self._resolved)
-        self._shadow = self.gl.depth_texture((SHADOW_SIZE,) * 2)
-        self._shadow.compare_func = "<="
-        self._shadow.repeat_x = self._shadow.repeat_y = False
-        self._shadow_target = self.gl.framebuffer(depth_attachment=self._shadow)
+        self.shadow, self.probe = DepthMap(self.gl, SHADOW_SIZE), DepthMap(self.gl, PROBE_SIZE)
 
     def program(self, name: str) -> Any:
         """Return the program `vertex+fragment`, compiled once."""
@@ -85,34 +122,7 @@ class Renderer:
 
     def set(self, name: str, **uniforms: Any) -> None:
         """Set those uniforms that the program has."""
-        program = self.program(name)
-        for key, value in uniforms.items():
-            if key in program:
-                if isinstance(value, np.ndarray):
-                    # A compiler cuts an array after its last used entry.
-                    room = program[key].array_length * program[key].dimension
-                    program[key].write(np.ascontiguousarray(value, np.float32).ravel()[:room].tobytes())
-                else:
-                    program[key].value = value
-
-    def depth(self, casters: list[tuple[Any, dict[str, Any]]], to_clip: Array) -> None:
-        """Draw the shadow map as seen through `to_clip` [4, 4]: (vertices, uniforms of their program) each."""
-        import moderngl
-
-        self._shadow_target.use()
-        self._shadow_target.clear()
-        self.gl.enable_only(moderngl.DEPTH_TEST)
-        for vertices, uniforms in casters:
-            program = vertices.program
-            for key, value in {**uniforms, "to_clip": to_clip.T}.items():
-                if key in program:
-                    program[key].write(np.ascontiguousarray(value, np.float32).tobytes())
-            vertices.render()
-
-    def read_depth(self) -> Array:
-        """Return the shadow map [S, S], rows by clip y upwards, 0 near and 1 far."""
-        data = self._shadow.read(alignment=1)
-        return np.frombuffer(data, np.float32).reshape(SHADOW_SIZE, SHADOW_SIZE)
+        _set(self.program(name), uniforms)
 
     def draw(self, items: list[Item], **shared: Any) -> Pixels:
         """Draw the items in turn; `shared` uniforms go to every program."""
@@ -120,7 +130,7 @@ class Renderer:
 
         self._target.use()
         self._target.clear(0, 0, 0, 0, depth=1.0)
-        self._shadow.use(15)
+        self.shadow.texture.use(15)
         for name in {item.program for item in items}:
             self.set(name, shadow_map=15, **shared)
         for item in items:
@@ -148,5 +158,8 @@ class Renderer:
 
 def _shader(name: str) -> str:
     folder = files("aednerf.synthetic") / "shaders"
-    source = (folder / name).read_text()
-    return source.replace("#include common.glsl", (folder / "common.glsl").read_text())
+    lines = (folder / name).read_text().splitlines()
+    included = "#include "
+    return "\n".join(
+        (folder / line.removeprefix(included)).read_text() if line.startswith(included) else line for line in lines
+    )

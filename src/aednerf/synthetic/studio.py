@@ -103,7 +103,7 @@ class Studio:
         light = self._light
         centre = self._mean_pose[:3, 3] + np.array([0, -0.04, 0.0])
         shadow = towards(light.directions[0], centre, 0.32)
-        self._renderer.depth(self._figure.casters, shadow)
+        self._renderer.shadow.draw(self._figure.casters, shadow)
         to_texture = np.array([[0.5, 0, 0, 0.5], [0, 0.5, 0, 0.5], [0, 0, 0.5, 0.5], [0, 0, 0, 1]], np.float32)
         eye = -view[:, :3].T @ view[:, 3]
         return self._renderer.draw(

@@ -10,9 +10,6 @@ uniform mat4 shadow_matrix;        // world to the key light's shadow map, in [0
 uniform sampler2DShadow shadow_map;
 uniform float exposure;
 
-layout(location = 0) out vec4 out_colour;
-layout(location = 1) out vec4 out_part;
-
 float lit(vec3 position, vec3 normal, float bias, float radius) {
     vec3 towards = light_direction[0];
     vec3 p = (shadow_matrix * vec4(position + normal * bias, 1.0)).xyz;
@@ -20,8 +17,18 @@ float lit(vec3 position, vec3 normal, float bias, float radius) {
     const vec2 taps[12] = vec2[](vec2(-0.326, -0.406), vec2(-0.840, -0.074), vec2(-0.696, 0.457), vec2(-0.203, 0.621),
         vec2(0.962, -0.195), vec2(0.473, -0.480), vec2(0.519, 0.767), vec2(0.185, -0.893), vec2(0.507, 0.064),
         vec2(0.896, 0.412), vec2(-0.322, -0.933), vec2(-0.792, -0.598));
-    for (int i = 0; i < 12; i++) sum += texture(shadow_map, vec3(p.xy + taps[i] * radius, p.z));
+    for (int i = 0; i < 12; i++) sum += textureLod(shadow_map, vec3(p.xy + taps[i] * radius, p.z), 0.0);
     return sum / 12.0;
+}
+
+float lit_few(vec3 position, vec3 normal, float bias, float radius) {
+    vec3 p = (shadow_matrix * vec4(position + normal * bias, 1.0)).xyz;
+    float sum = 0.0;
+    for (int i = 0; i < 4; i++) {
+        vec2 tap = vec2(i & 1, i >> 1) * 1.4 - 0.7;
+        sum += textureLod(shadow_map, vec3(p.xy + tap * radius, p.z), 0.0);
+    }
+    return sum / 4.0;
 }
 
 vec3 ambient(vec3 normal) { return mix(ground_colour, sky_colour, normal.y * 0.5 + 0.5); }
@@ -33,7 +40,8 @@ vec3 studio(vec3 direction, float roughness) {
         float c = dot(direction, light_direction[i]);
         float edge = cos(asin(light_spread[i]));
         float soft = 0.004 + roughness * 0.5;
-        seen += light_colour[i] * smoothstep(edge - soft, edge + soft * 0.3, c) * 1.1 / (1.0 + 30.0 * roughness);
+        float bright = 0.62 / (light_spread[i] * light_spread[i]);   // a small source of the same light is brighter
+        seen += light_colour[i] * smoothstep(edge - soft, edge + soft * 0.3, c) * bright / (1.0 + 30.0 * roughness * bright);
     }
     return seen;
 }
@@ -55,6 +63,3 @@ vec3 tone(vec3 radiance) {
     x = clamp(x, 0.0, 1.0);
     return mix(x * 12.92, 1.055 * pow(max(x, vec3(1e-5)), vec3(1.0 / 2.4)) - 0.055, step(0.0031308, x));
 }
-
-// One part's coverage: 1 head with hair, 2 neck, 3 torso.
-vec4 part(int which) { return vec4(which == 1, which == 2, which == 3, 1.0); }

@@ -1,5 +1,6 @@
 #version 330
 #include common.glsl
+#include output.glsl
 in vec3 position, normal, rest;
 in vec2 uv, occlusion;
 in float neck;
@@ -36,7 +37,7 @@ void main() {
     vec3 n = eye_to_world * n_local;
 
     float upper = near(position, upper_lid), lower = near(position, lower_lid);
-    float shadow = mix(0.30, 1.0, smoothstep(0.0, 0.0042, upper)) * mix(0.62, 1.0, smoothstep(0.0, 0.0022, lower));
+    float shadow = mix(0.16, 1.0, smoothstep(0.0, 0.0048, upper)) * mix(0.62, 1.0, smoothstep(0.0, 0.0022, lower));
     shadow *= mix(0.55, 1.0, smoothstep(0.0145, 0.010, abs(p.x - 0.0)));
     float key = lit(position, n, 0.0022, 0.007);
     key = mix(0.35, 1.0, key);

@@ -1,5 +1,6 @@
 #version 330
 #include common.glsl
+#include output.glsl
 in vec3 position, normal, cloth;
 in float trim;
 uniform vec3 cloth_colour;

@@ -1,5 +1,6 @@
 #version 330
 #include common.glsl
+#include output.glsl
 in vec3 position, normal, rest;
 in vec2 uv, occlusion;
 in float neck;

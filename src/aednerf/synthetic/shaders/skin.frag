@@ -1,5 +1,6 @@
 #version 330
 #include common.glsl
+#include output.glsl
 in vec3 position, normal, rest;
 in vec2 uv, occlusion;
 in float neck;
@@ -55,11 +56,11 @@ void main() {
         vec3 bent = vec3(dot(mix(fine, n, 0.85), l), dot(mix(fine, n, 0.5), l), dot(mix(fine, n, 0.35), l));
         vec3 w = clamp((bent + wrap) / (1.0 + wrap), 0.0, 1.0);
         w = pow(w, vec3(1.0) + wrap * 1.6);
-        vec3 open = i == 0 ? shade : pow(ao_colour, vec3(1.2));
+        vec3 open = i == 0 ? shade : pow(ao_colour, vec3(i == 1 ? 1.2 : 2.5));
         diffuse += light_colour[i] * w * open / PI * 2.2;
         float area = light_spread[i] * 0.35;
         float lobes = 0.78 * ggx(fine, v, l, min(rough + area, 1.0), 0.03) + 0.22 * ggx(fine, v, l, min(sharp + area, 1.0), 0.03);
-        gloss += light_colour[i] * lobes * (i == 0 ? key : ao) * 2.2;
+        gloss += light_colour[i] * lobes * (i == 0 ? key : i == 1 ? ao : 0.3 * ao * ao * ao) * 2.2;
     }
     float nv = max(dot(fine, v), 0.0);
     float fresnel = 0.028 + 0.25 * pow(1.0 - nv, 5.0);
