@@ -65,7 +65,8 @@ class StandInStage:
         s = size / 512
         low = size + 10 * s
         lift = 4 * s * moment.breath
-        fill(np.array([[90 * s, low], [150 * s, 420 * s - lift], [362 * s, 420 * s - lift], [422 * s, low]]), "torso", 3)
+        top = 420 * s - lift
+        fill(np.array([[90 * s, low], [150 * s, top], [362 * s, top], [422 * s, low]]), "torso", 3)
         fill(np.array([chin + [-45 * s, -30 * s], chin + [45 * s, -30 * s], [306 * s, 430 * s], [206 * s, 430 * s]]),
              "neck", 2)  # fmt: skip
         fill((oval - oval.mean(0)) * [1.12, 1.25] + oval.mean(0) - [0, 12 * s], "head", 1)

@@ -24,7 +24,7 @@ SEALED_M = 0.0002
 """The gap of lips that touch."""
 
 _JAW, _CLOSE = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthClose")
-_OPENERS = [i for name in ("mouthUpperUp", "mouthLowerDown", "mouthFunnel", "mouthShrugUpper") for i in columns_of(name)]
+_OPENERS = [i for n in ("mouthUpperUp", "mouthLowerDown", "mouthFunnel", "mouthShrugUpper") for i in columns_of(n)]
 _SNEER, _PRESS, _SHRUG = columns_of("noseSneer"), columns_of("mouthPress"), columns_of("mouthShrugLower")
 _SPREADERS = [i for name in ("mouthSmile", "mouthStretch", "mouthDimple", "mouthFrown") for i in columns_of(name)]
 _ROLL, _LOWER, _UPPER = (columns_of(name) for name in ("mouthRollLower", "mouthLowerDown", "mouthUpperUp"))
@@ -64,7 +64,8 @@ class Lips:
         """Measure a whole mesh."""
         vertices = np.array(IBUG68_VERTICES)
         upper, lower = vertices[list(INNER_UPPER)], vertices[list(INNER_LOWER)]
-        (_, y, z), (_, by_y, by_z) = person.neutral.T.astype(float), np.moveaxis(person.expressions.astype(float), -1, 0)
+        _, y, z = person.neutral.T.astype(float)
+        _, by_y, by_z = np.moveaxis(person.expressions.astype(float), -1, 0)
         teeth = person.neutral[UPPER_TEETH]
         front = teeth[(np.abs(teeth[:, 0]) < 0.006) & (teeth[:, 2] > teeth[:, 2].max() - 0.006)]
         return Lips(

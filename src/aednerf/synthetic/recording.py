@@ -231,7 +231,8 @@ def _assemble(performance: Performance, stage: Stage, folder: Path, progress: Pr
     pieces = pieces_of(performance.clips)
     for stream, where in _STREAMS.items():
         (folder / where).mkdir(exist_ok=True)
-        join_videos([(piece.path(folder, stream), piece.end - piece.first) for piece in pieces], folder / where / stream)
+        joined = [(piece.path(folder, stream), piece.end - piece.first) for piece in pieces]
+        join_videos(joined, folder / where / stream)
     for number, clip in enumerate(performance.clips, start=1):
         inside = [piece for piece in pieces if clip.first <= piece.first < clip.end]
         sound = performance.sound_of(clip)

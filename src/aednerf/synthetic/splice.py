@@ -35,7 +35,8 @@ def join_videos(
         MachineError: the disk is full or the folder cannot be written.
     """
     av = require_pyav()
-    options = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
+    # Without "bitexact", Matroska draws a random number for every file.
+    options = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if path.suffix == ".mp4" else {})
     try:
         with atomic_path(path) as temporary, av.open(f"file:{temporary}", "w", options=options) as out:
             out.metadata.update(metadata or {})

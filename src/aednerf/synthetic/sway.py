@@ -14,10 +14,10 @@ from aednerf.synthetic.feeling import accents, slow_noise
 
 Array = NDArray[np.float64]
 
-DISTANCE_M = 1.0
+DISTANCE_M = 0.97
 """How far the head's origin is from the camera."""
 
-HEIGHT_M = 0.035
+HEIGHT_M = 0.022
 """How far the head's origin is above the camera's axis: the picture's middle is at the chin."""
 
 PIVOT_M = np.array([0.0, -0.085, -0.005])
@@ -40,7 +40,9 @@ _NOD_DEG = 2.4
 _BREATHS_PER_MINUTE = 15.0
 
 
-def move_head(levels: Array, stress_s: Sequence[float], times_s: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def move_head(
+    levels: Array, stress_s: Sequence[float], times_s: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:  # fmt: skip
     """Move the head.
 
     Args:

@@ -84,7 +84,7 @@ class Truth:
             InputError: the capture has none, or it is damaged.
         """
         found = read_arrays(Path(capture) / TRUTH_FOLDER / TRUTH_NAME, _ARRAYS)
-        columns = (found.pop(name).tolist() for name in _ARRAYS[-4:])
+        columns = [found.pop(name).tolist() for name in _ARRAYS[-4:]]
         return Truth(**found, phonemes=tuple(Phoneme(*row) for row in zip(*columns, strict=True)))
 
 

@@ -64,7 +64,7 @@ _NO_ROUNDING_OF_ITS_OWN = {"t": 0.15, "k": 0.15, "h": 0.1, "th": 0.3, "l": 0.2, 
 
 _MONOPHTHONGS: dict[str, str] = {
     "A": "a", "0": "a", "aa": "ae", "a": "ae", "&": "ae", "E": "e", "e": "e", "I": "i", "i": "i", "V": "uh",
-    "@": "schwa", "3": "er", "O": "o", "o": "o", "U": "u", "u": "u", "y": "u", "Y": "u", "W": "o",
+    "@": "schwa", "a#": "schwa", "3": "er", "O": "o", "o": "o", "U": "u", "u": "u", "y": "u", "Y": "u", "W": "o",
 }  # fmt: skip
 _DIPHTHONGS: dict[str, tuple[str, str]] = {
     "aI": ("a", "i"), "aU": ("a", "u"), "OI": ("o", "i"), "oU": ("o", "u"), "eI": ("e", "i"), "A@": ("a", "er"),

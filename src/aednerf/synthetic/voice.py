@@ -7,10 +7,16 @@ sound that it makes belongs to whoever made it. The library comes from the packa
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +38,13 @@ _EVENT_END, _EVENT_PHONEME = 0, 7
 _UTF8, _PHONEMES = 0x1, 0x100
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 _BUFFER_MS = 60
+_HOW_TO_GET = (
+    "Run `pip install 'aednerf[synthetic]'`, or install your system's package (Debian: apt install libespeak-ng1)."
+)
+_SYSTEM_FOLDERS = (
+    *(f"{root}/lib{middle}" for root in ("/usr", "/usr/local", "/opt/homebrew")
+      for middle in ("", "64", f"/{platform.machine()}-linux-gnu")),
+)  # fmt: skip
 
 
 class Phoneme(NamedTuple):
@@ -84,8 +97,8 @@ _EMOTIONAL: dict[str, tuple[int, int, float]] = {
     "angry": (4, 24, 1.08), "contempt": (-8, -10, 0.92), "disgusted": (-10, 4, 0.9), "fear": (18, 14, 1.12),
     "happy": (14, 28, 1.04), "sad": (-12, -26, 0.84), "surprised": (20, 34, 1.02),
 }  # fmt: skip
-"""What an emotion at intensity 1 adds to pitch and to its range, and the factor on the rate. Directions after K. Scherer,
-"Vocal communication of emotion", Speech Communication 40, 2003, table 2; amounts by ear."""
+"""What an emotion at intensity 1 adds to pitch and to its range, and the factor on the rate. Directions after K.
+Scherer, "Vocal communication of emotion", Speech Communication 40, 2003, table 2; amounts by ear."""
 
 
 def speak(text: str, voice: Voice) -> Speech:
@@ -102,9 +115,9 @@ def speak(text: str, voice: Voice) -> Speech:
         InputError: the voice is unknown, or the text has nothing to say.
         MachineError: espeak-ng is missing or failed.
     """
-    engine = _engine()
-    raw, events = engine.say(text, voice)
-    if not len(raw) or not events:
+    with _Engine.fresh() as engine:
+        raw, events = engine.say(text, voice)
+    if not len(raw) or all(name.startswith("_") for _, name in events):
         raise InputError(f"The text {text!r} has nothing that can be spoken. Write words.")
     samples = _resampled(raw, engine.rate_hz)
     samples *= LOUDNESS_RMS / (np.sqrt(np.square(samples).mean()) + 1e-9)
@@ -115,10 +128,10 @@ def speak(text: str, voice: Voice) -> Speech:
 def is_available() -> bool:
     """Tell whether espeak-ng can be loaded here."""
     try:
-        _engine()
+        with _Engine.fresh():
+            return True
     except MachineError:
         return False
-    return True
 
 
 class _Id(ctypes.Union):
@@ -137,18 +150,48 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class _Engine:
-    """The loaded library. espeak-ng has one state for the whole process, so there is one engine."""
+    """A library loaded for one text and then let go.
+
+    espeak-ng keeps the phases of its oscillators between texts and across its own reset, so the same text sounds
+    different each time. A copy of the file is a library of its own to the system, with a state of its own.
+    """
 
     def __init__(self, library: Any, data: str | None) -> None:
         self._library = library
+        _declare(library)
         path = None if data is None else data.encode()
         self.rate_hz = library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, path, _PHONEME_EVENTS | _NO_EXIT)
         if self.rate_hz <= 0:
-            raise MachineError(f"espeak-ng could not be started (its data: {data or 'the system`s'}). Install it again.")
+            where = data or "where the system keeps it"
+            raise MachineError(f"espeak-ng could not be started with its data ({where}). Install it again.")
         self._samples: list[NDArray[np.int16]] = []
         self._events: list[tuple[float, str]] = []
         self._callback = _Callback(self._take)
         library.espeak_SetSynthCallback(self._callback)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def fresh() -> Iterator[_Engine]:
+        """Load the library anew.
+
+        Raises:
+            MachineError: espeak-ng is missing.
+        """
+        file, data = _place()
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            try:
+                library = ctypes.CDLL(shutil.copy(file, folder))
+            except OSError as error:
+                raise MachineError(f"espeak-ng could not be loaded ({error}). {_HOW_TO_GET}") from None
+            try:
+                yield _Engine(library, data)
+            finally:
+                library.espeak_Terminate()
+                import _ctypes  # ctypes loads libraries, but has no public way to let them go
+
+                release = getattr(_ctypes, "dlclose", None) or getattr(_ctypes, "FreeLibrary", None)
+                if release is not None:
+                    release(library._handle)
 
     def say(self, text: str, voice: Voice) -> tuple[NDArray[np.int16], list[tuple[float, str]]]:
         """Return samples at the engine's rate, and (seconds, mnemonic) of each phoneme's start."""
@@ -158,6 +201,7 @@ class _Engine:
         settings = {_RATE: voice.words_per_minute, _VOLUME: 100, _PITCH: voice.pitch, _RANGE: voice.pitch_range}
         for parameter, value in settings.items():
             library.espeak_SetParameter(parameter, value, 0)
+        self._reseed()
         self._samples, self._events = [], []
         data = text.encode() + b"\0"
         if library.espeak_Synth(data, len(data), 0, 0, 0, _UTF8, None, None) != 0:
@@ -165,6 +209,13 @@ class _Engine:
         library.espeak_Synchronize()
         joined = np.concatenate(self._samples) if self._samples else np.zeros(0, np.int16)
         return joined, self._events
+
+    def _reseed(self) -> None:
+        """Make the breath noise the same each time: by the library's own generator, before 1.52 by the C library's."""
+        if hasattr(self._library, "espeak_ng_SetRandSeed"):
+            self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
+        elif hasattr(libc := ctypes.CDLL(None), "srand"):
+            libc.srand(1)
 
     def _take(self, wave: Any, count: int, events: Any) -> int:
         if count > 0 and wave:
@@ -178,38 +229,31 @@ class _Engine:
         return 0
 
 
+def _declare(library: Any) -> None:
+    library.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
+    library.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
+    library.espeak_SetParameter.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int]
+    library.espeak_Synth.argtypes = [
+        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint,
+        ctypes.c_void_p, ctypes.c_void_p,
+    ]  # fmt: skip
+
+
 @cache
-def _engine() -> _Engine:
-    for path, data in _places():
-        try:
-            library = ctypes.CDLL(path)
-        except OSError:
-            continue
-        library.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
-        library.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
-        library.espeak_SetParameter.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int]
-        library.espeak_Synth.argtypes = [
-            ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint,
-            ctypes.c_void_p, ctypes.c_void_p,
-        ]  # fmt: skip
-        return _Engine(library, data)
-    raise MachineError(
-        "espeak-ng, which speaks the script, is missing: run `pip install 'aednerf[synthetic]'`, or install your "
-        "system's package (Debian: apt install libespeak-ng1)."
-    )
-
-
-def _places() -> list[tuple[str, str | None]]:
-    """Return where the library may lie, each with the folder of its data (None: where it was built for)."""
-    places: list[tuple[str, str | None]] = []
-    try:
+def _place() -> tuple[str, str | None]:
+    """Return the library's file, and the folder of its data (None: where it was built for)."""
+    with contextlib.suppress(ImportError, RuntimeError):
         import espeakng_loader  # pyright: ignore[reportMissingImports]
 
-        places.append((espeakng_loader.get_library_path(), espeakng_loader.get_data_path()))
-    except (ImportError, RuntimeError):
-        pass
-    found = ctypes.util.find_library("espeak-ng")
-    return [*places, *([(found, None)] if found else []), ("libespeak-ng.so.1", None)]
+        if Path(espeakng_loader.get_library_path()).is_file():
+            return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
+    names = [ctypes.util.find_library("espeak-ng"), "libespeak-ng.so.1", "libespeak-ng.dylib", "libespeak-ng.dll"]
+    for name in filter(None, names):
+        for folder in ("", *_SYSTEM_FOLDERS):
+            found = sorted(Path(folder).glob(Path(name).name)) if folder else [Path(name)]
+            if found and found[0].is_file():
+                return str(found[0]), None
+    raise MachineError(f"espeak-ng, which speaks the script, is missing. {_HOW_TO_GET}")
 
 
 def _resampled(raw: NDArray[np.int16], rate_hz: int) -> NDArray[np.float64]:
@@ -229,6 +273,6 @@ def _phonemes(events: list[tuple[float, str]], duration_s: float) -> tuple[Phone
         phonemes.append(Phoneme(SILENCE, 0.0, starts[0], False))
     for (_, raw), start, end in zip(events, starts, [*starts[1:], duration_s], strict=True):
         if end > start:
-            name = raw.strip("',%=|_:;") or SILENCE
+            name = SILENCE if raw.startswith("_") else raw.strip("',%=|:;") or SILENCE
             phonemes.append(Phoneme(name, start, end, "'" in raw))
     return tuple(phonemes)
