@@ -13,6 +13,7 @@ from aednerf.synthetic.eyeball import Eyeball, paint_eye
 from aednerf.synthetic.following import FollowingStrands, grow_brows, grow_lashes, lid_edges
 from aednerf.synthetic.garment import Garment
 from aednerf.synthetic.hair import grow_hair
+from aednerf.synthetic.light import StudioLight
 from aednerf.synthetic.mesh import NECK_BLEND_M, HeadMesh, Material
 from aednerf.synthetic.moment import Moment
 from aednerf.synthetic.openness import directions, through_the_lips, towards, visible_in
@@ -25,7 +26,7 @@ Array = NDArray[np.float32]
 
 IRIS_RADIUS_M = 0.0058
 TEXTURE_SIZE = 1024
-_HEAD_FORMAT = "3f 3f 2f", ("in_position", "in_normal", "in_occlusion")
+_HEAD_FORMAT = "3f 3f 2f 3f", ("in_position", "in_normal", "in_occlusion", "in_reach")
 _STILL_FORMAT = "2f 3f 1f", ("in_uv", "in_rest", "in_neck")
 _STRAND_FORMAT = "3f 3f 3f 1f 2f", ("in_position", "in_tangent", "in_outward", "in_half_width", "in_tone")
 _CLOTH_FORMAT = "3f 3f 3f 1f", ("in_position", "in_normal", "in_cloth", "in_trim")
@@ -35,9 +36,13 @@ _INSIDE_MOUTH = np.r_[MOUTH_SOCKET, GUMS_AND_TONGUE.start : LOWER_TEETH.stop]
 class Figure:
     """One person's buffers, textures and strands in one renderer."""
 
-    def __init__(self, renderer: Renderer, person: SyntheticPerson, mesh: HeadMesh, mean_pose: Array) -> None:
-        """Grow, paint and bake; `mean_pose` [4, 4] is where the torso stays."""
-        self.renderer, self.person, self.mesh, self.mean_pose = renderer, person, mesh, mean_pose
+    def __init__(self, renderer: Renderer, person: SyntheticPerson, mesh: HeadMesh, light: StudioLight, pixel_m: float) -> None:
+        """Grow, paint and bake, under this light."""
+        self.renderer, self.person, self.mesh, self.light = renderer, person, mesh, light
+        self.pixel_m = pixel_m
+        """What a drawn sample's pixel spans on the face."""
+        self.mean_pose = np.eye(4, dtype=np.float32)
+        """Where the torso stays; the owner sets it."""
         self.garment = Garment.sew(person, mesh)
         self.brows, self.lashes = grow_brows(person, mesh), grow_lashes(person, mesh)
         self.lids = lid_edges(mesh)
@@ -49,7 +54,7 @@ class Figure:
         self._build_hair(grow_hair(person, mesh))
         self._build_following()
         self._paint()
-        self._openness = np.ones((2, len(mesh.mean)), np.float32)
+        self._openness = np.ones((2, len(mesh.mean), 4), np.float32)
         self._openness = np.stack([self._bake(jaw) for jaw in (0.0, 0.7)])
 
     @property
@@ -89,7 +94,7 @@ class Figure:
         gl, mesh = self.renderer.gl, self.mesh
         self._chin = _chin(mesh)
         count = len(mesh.vertex)
-        self._head_buffer = gl.buffer(reserve=count * 32)
+        self._head_buffer = gl.buffer(reserve=count * 44)
         still = np.concatenate([mesh.uv, mesh.mean[mesh.vertex], mesh.neck[mesh.vertex, None]], 1)
         self._still_buffer = gl.buffer(still.astype(np.float32).tobytes())
         visible = mesh.skin[~self.garment.covers(mesh.face.neutral)[mesh.vertex[mesh.skin]].all(1)]
@@ -178,7 +183,9 @@ class Figure:
         texture.build_mipmaps()
         texture.repeat_y = False
         texture.use(3)
-        self.renderer.set("head+eye", iris_map=3, iris_radius=IRIS_RADIUS_M, pupil=0.36)
+        texels = picture.shape[0] / 3 / IRIS_RADIUS_M * self.pixel_m
+        self.renderer.set("head+eye", iris_map=3, iris_radius=IRIS_RADIUS_M, pupil=0.38,
+                          iris_lod=float(np.clip(np.log2(texels) - 0.6, 0, 6)))  # fmt: skip
 
     def _texture_positions(self) -> Array:
         """Return [2, S, S, 3]: where each texel of face and head lies on the mean face; NaN where none does."""
@@ -205,24 +212,40 @@ class Figure:
         return np.stack(layers).astype(np.float32)
 
     def _bake(self, jaw_open: float, count: int = 72) -> Array:
-        """Return [V]: the cosine-weighted share of directions from which each vertex is seen, at one opening of the jaw."""
+        """Measure what reaches each vertex at one opening of the jaw.
+
+        Returns:
+            [V, 4]: the cosine-weighted share of directions from which a vertex is seen; and the share of those around
+            the fill and the two rim lights.
+        """
         expression = np.zeros(len(ARKIT_NAMES), np.float32)
         expression[ARKIT_NAMES.index("jawOpen")] = jaw_open
         placed = self.place(Moment(expression, np.eye(3, dtype=np.float32), np.zeros(3, np.float32), 0.0))
-        normals, seen, total = self.mesh.normals(placed), 0.0, 1e-6
+        normals, seen, total = self.mesh.normals(placed), np.zeros((4, len(placed))), np.full((4, 1), 1e-6)
+        lights = self.light.directions[1:]
         centre = np.array([0, 0.0, 0.0])
         for direction in directions(count):
             matrix = towards(direction, centre, 0.34)
             self.renderer.probe.draw(self._casters, matrix)
             cosine = np.maximum(normals @ direction, 0) * (1.0 if direction[1] > -0.3 else 0.5)
+            near = np.clip((lights @ direction - 0.82) / 0.1, 0, 1)
             visible = visible_in(self.renderer.probe.read(), matrix, placed + 0.0012 * normals, 0.0035 / 0.68)
-            seen, total = seen + cosine * visible, total + cosine
-        return (seen / total).astype(np.float32)
+            weight = np.concatenate([cosine[None], np.broadcast_to(near[:, None], (3, len(cosine)))])
+            seen, total = seen + weight * visible, total + weight
+        return self._smooth((seen / total).T)
+
+    def _smooth(self, values: Array, rounds: int = 2) -> Array:
+        """Average values [V, C] with their neighbours over the mesh: few directions leave speckles."""
+        spread, corners = self.mesh.spread, self.mesh.vertex[self.mesh.triangles]
+        count = np.maximum(spread @ np.ones(len(corners)), 1)[:, None]
+        for _ in range(rounds):
+            values = (spread @ values[corners].mean(1)) / count
+        return values.astype(np.float32)
 
     def _write_head(self, moment: Moment, in_head: Array, placed: Array, normals: Array) -> None:
         jaw = float(np.clip(moment.expression[ARKIT_NAMES.index("jawOpen")] / 0.7, 0, 1))
-        occlusion = np.ones((len(placed), 2), np.float32)
-        occlusion[:, 0] = (1 - jaw) * self._openness[0] + jaw * self._openness[1]
+        occlusion = np.ones((len(placed), 5), np.float32)
+        occlusion[:, [0, 2, 3, 4]] = (1 - jaw) * self._openness[0] + jaw * self._openness[1]
         occlusion[_INSIDE_MOUTH, 1] = through_the_lips(in_head[_INSIDE_MOUTH], in_head)
         occlusion[MOUTH_SOCKET.stop : GUMS_AND_TONGUE.start, 1] = 0.25  # behind the lids
         data = np.concatenate([placed, normals, occlusion], 1, dtype=np.float32)

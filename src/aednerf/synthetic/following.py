@@ -54,7 +54,7 @@ def grow_brows(person: SyntheticPerson, mesh: HeadMesh) -> FollowingStrands:
         across = rng.uniform(-1, 1, count)
         base[:, 1] += across * thick - 0.0018 - 0.0012 * (1 - t) ** 4
         outward = np.sign(knots[-1, 0])
-        turn = np.interp(t, [0, 0.12, 0.3, 0.6, 1], [82, 62, 34, 12, -22]) - across * np.interp(t, [0, 0.3, 1], [6, 22, 12])
+        turn = np.interp(t, [0, 0.12, 0.3, 0.6, 1], [64, 52, 30, 10, -20]) - across * np.interp(t, [0, 0.3, 1], [6, 22, 12])
         turn = np.radians(turn + rng.normal(0, 8, count))
         reach = np.interp(t, [0, 0.15, 0.5, 1], [0.0055, 0.0080, 0.0085, 0.0055]) * rng.uniform(0.7, 1.15, count)
         s = np.linspace(0, 1, length)

@@ -52,7 +52,7 @@ class Garment:
         points = PchipInterpolator(np.linspace(0, 1, len(rings)) ** 1.0, rings, axis=0)(rows)
         points = _outside(points, skin, normals)
         points += _folds(points, angle, Noise(person.seed + 5))
-        points = np.concatenate([_collar(points), points[1:]])
+        points = np.concatenate([_collar(points[0], skin, normals), points[1:]])
         girth = np.linalg.norm(np.diff(points, axis=1, append=points[:, :1]), axis=-1).cumsum(1)
         drop = np.linalg.norm(np.diff(points, axis=0, prepend=points[:1]), axis=-1).cumsum(0)
         around = np.broadcast_to(girth[_TRIM + 14] * 1.0, drop.shape)
@@ -99,7 +99,7 @@ class Garment:
         """Return [N]: which points of the skin lie well under the cloth."""
         angle = np.arctan2(points[:, 0], points[:, 2] - _axis(points[:, 1])) % (2 * np.pi)
         edge = np.interp(angle, np.linspace(0, 2 * np.pi, _AROUND + 1), np.append(self.neckline, self.neckline[0]))
-        return points[:, 1] < edge - 0.012
+        return points[:, 1] < edge - 0.030
 
 
 def _axis(height: Array) -> Array:
@@ -112,7 +112,7 @@ def _wrapped(angle: Array) -> Array:
 
 
 def _neckline(person: SyntheticPerson, angle: Array, chin: float) -> Array:
-    front, side, back = {"crew": (-0.064, -0.050, -0.022), "scoop": (-0.092, -0.056, -0.030)}[person.garment_style]
+    front, side, back = {"crew": (-0.060, -0.034, -0.006), "scoop": (-0.086, -0.043, -0.014)}[person.garment_style]
     c = np.cos(angle)
     return chin + np.where(c > 0, side + (front - side) * np.abs(c) ** 1.6, side + (back - side) * np.abs(c) ** 1.6)
 
@@ -186,16 +186,14 @@ def _folds(points: Array, angle: Array, noise: Noise) -> Array:
     return amount[..., None] * out
 
 
-def _collar(points: Array) -> Array:
-    """Return [T, A, 3]: a rolled rib from inside the neckline over to the cloth's first row."""
-    start, after = points[0], points[1]
-    out = after - start
-    out = np.stack([points[4][:, 0] - start[:, 0], np.zeros(len(start)), points[4][:, 2] - start[:, 2]], -1)
-    out /= np.maximum(np.linalg.norm(out, axis=-1, keepdims=True), 1e-9)
-    up = np.array([0.0, 1.0, 0.0])
+def _collar(ring: Array, skin: Array, normals: Array) -> Array:
+    """Return [T, A, 3]: a rolled rib on the neckline `ring` [A, 3], from under the cloth over to its first row."""
+    out = gaussian_filter(normals[cKDTree(skin).query(ring, k=6)[1]].mean(1), (3.0, 0), mode="wrap")
+    out /= np.linalg.norm(out, axis=-1, keepdims=True)
+    up = np.array([0.0, 1.0, 0.0]) - out[:, 1:2] * out
+    up /= np.linalg.norm(up, axis=-1, keepdims=True)
     rows = []
     for t in np.linspace(0, 1, _TRIM):
-        turn = np.pi * (t * 1.08 - 0.04)
-        r, h = 0.0026 * (1 - np.cos(turn)), 0.0055 * np.sin(turn) - 0.008 * max(1 - 3 * t, 0) + 0.001
-        rows.append(start + out * (r - 0.0012) + up * h)
+        turn = np.pi * (t * 1.06 - 0.03)
+        rows.append(ring + out * (0.0027 * (1 - np.cos(turn)) - 0.002) + up * (0.0075 * np.sin(turn) - 0.010 * max(1 - 3 * t, 0)))
     return np.stack(rows)

@@ -82,6 +82,7 @@ def _crop(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) ->
     top = smoothstep(0.078, 0.118, mean[:, 1] + 0.10 * np.clip(-mean[:, 2], 0, 0.1) * 0 + 0.004 * noise.at(mean, 0.03, 90))
     front = smoothstep(0.0, 0.085, mean[:, 2])
     reach = (0.0055 + (0.019 + 0.017 * front) * top) * rng.uniform(0.72, 1.08, n)
+    reach = reach * (0.35 + 0.65 * smoothstep(0.1, 0.9, scalp_mask(mean, noise)))
     swirl = 0.5 * noise.at(mean, 0.028, 91)[:, None] * np.array([1.0, 0, 0.6]) + 0.25 * rng.standard_normal((n, 3))
     over = np.array([0.62, 0.0, 0.30]) + swirl
     down = np.stack([0 * roots[:, 0], -np.ones(n), -0.45 * np.ones(n)], -1) + 0.5 * swirl
@@ -115,10 +116,13 @@ def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> 
     away = np.stack([side, np.full(n, -0.1), np.full(n, -0.42)], -1)
     away[:, 2] -= 0.5 * smoothstep(0.03, 0.09, roots[:, 2])
     away += 0.10 * rng.standard_normal((n, 3)) + 0.22 * noise.at(mean, 0.03, 93)[:, None] * np.array([0, 0, 1.0])
-    heading = _unit(_unit(away - (away * normals).sum(1, keepdims=True) * normals) + 0.42 * normals)
+    low = smoothstep(0.095, 0.045, mean[:, 1])[:, None] * smoothstep(0.06, 0.0, mean[:, 2])[:, None]
+    away = away + (np.stack([0.12 * side, -np.ones(n), np.full(n, -0.25)], -1) - away) * low
+    heading = _unit(_unit(away - (away * normals).sum(1, keepdims=True) * normals) + (0.42 - 0.34 * low) * normals)
     tip = chin + 0.018 + 0.010 * noise.at(mean, 0.02, 94) + 0.008 * rng.standard_normal(n) + 0.030 * (rng.random(n) < 0.12)
     tip += 0.014 * smoothstep(0.02, -0.08, roots[:, 2])
     place, path, alive = roots, [roots], np.ones(n, bool)
+    layer = layer * (1 - 0.75 * low[:, 0])
     thick = (0.0016 + 0.0105 * layer) * (0.7 + 0.3 * smoothstep(0.02, 0.1, mean[:, 1]))
     step = 0.006
     for k in range(58):

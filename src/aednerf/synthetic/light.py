@@ -32,5 +32,5 @@ class StudioLight:
         """Return a soft key from the upper left, a cool fill from the right, and two rims from behind."""
         directions = np.array([[-0.52, 0.50, 0.78], [0.85, 0.10, 0.62], [0.78, 0.42, -0.62], [-0.86, 0.35, -0.52]], np.float32)
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-        colours = np.array([[1.62, 1.50, 1.36], [0.24, 0.27, 0.32], [0.85, 0.92, 1.05], [0.55, 0.52, 0.50]], np.float32)
+        colours = np.array([[1.62, 1.50, 1.36], [0.30, 0.30, 0.32], [0.95, 1.0, 1.1], [0.7, 0.66, 0.62]], np.float32)
         return StudioLight(directions, colours, np.array([0.22, 0.40, 0.2, 0.2], np.float32))

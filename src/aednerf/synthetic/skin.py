@@ -77,9 +77,9 @@ def hairline(azimuth: Array) -> Array:
 def scalp_mask(points: Array, noise: Noise) -> Array:
     """Return [N]: 1 where hair grows densely on the mean head, falling to 0 over the hairline."""
     azimuth = np.degrees(np.arctan2(np.abs(points[:, 0]), points[:, 2] - 0.012))
-    ragged = 0.0022 * noise.at(points, 0.006, 40) + 0.0012 * noise.at(points, 0.0025, 41)
+    ragged = 0.0012 * noise.at(points, 0.006, 40) + 0.0010 * noise.at(points, 0.0025, 41)
     ear = np.abs(points[:, 0]) > 0.079 + 0.2 * np.maximum(points[:, 1] - 0.05, 0)
-    return smoothstep(-0.004, 0.006, points[:, 1] - hairline(azimuth) + ragged) * ~(ear & (points[:, 1] < 0.06))
+    return smoothstep(-0.003, 0.009, points[:, 1] - hairline(azimuth) + ragged) * ~(ear & (points[:, 1] < 0.06))
 
 
 def _curve(knots: Array, t: Array) -> Array:
@@ -112,14 +112,17 @@ def _colour(person: SyntheticPerson, points: Array, marks: Array, noise: Noise, 
     shade = 0.55 * _blob(points, (0.026, 0.0225, 0.095), 0.0065) + 0.45 * _blob(points, (0.018, 0.027, 0.094), 0.005)
     colour = _tint(colour, np.array([0.80, 0.69, 0.72], np.float32), np.clip(shade, 0, 1))
     colour = _tint(colour, brown, 0.22 * _near(points, _curve(marks[[48, 59, 58, 57, 56, 55, 54]], np.linspace(0, 1, 60)), 0.004))
+    for knots in (marks[17:22], marks[22:27]):
+        line = _curve(knots, np.linspace(0, 1, 60)) - np.array([0, 0.0016, 0], np.float32)
+        colour = _tint(colour, np.asarray(person.brow) / base, 0.5 * _near(points, line, 0.0024 * person.brow_weight**0.5))
     colour = _spots(person, colour, points, brown)
     if person.stubble:
         colour = _tint(colour, blue * 0.62, person.stubble * beard_mask(points, marks) * (0.62 + 0.25 * noise.at(points, 0.0011, 50)))
     lip = np.asarray(person.lips) * (1 + 0.10 * noise.fractal(points * np.array([1, 0.28, 0.28], np.float32), 0.0012, 2, 60)[:, None])
     lip = lip * (1 - 0.18 * smoothstep(0.0075, 0.0, np.abs(points[:, 1] - 0.5 * (marks[62, 1] + marks[66, 1])))[:, None])
     colour = colour * (1 - 0.93 * lips[:, None]) + lip * 0.93 * lips[:, None]
-    hair = np.asarray(person.hair) * 1.4 + 0.06 * base
-    cover = 0.9 * scalp[:, None]
+    hair = np.asarray(person.hair) * 1.15 + 0.025 * base
+    cover = 0.92 * scalp[:, None] ** 1.3
     return colour * (1 - cover) + hair * cover
 
 
@@ -150,7 +153,7 @@ def _spots(person: SyntheticPerson, colour: Array, points: Array, brown: Array) 
     count = int(900 * person.freckles)
     spots = points[rng.choice(len(points), count, p=where / where.sum())]
     amount = np.zeros(len(points), np.float32)
-    radii, strengths = rng.uniform(0.0003, 0.00085, count), rng.uniform(0.1, 0.5, count)
+    radii, strengths = rng.uniform(0.0003, 0.00085, count), rng.uniform(0.12, 0.62, count)
     moles = points[rng.choice(np.flatnonzero((points[:, 2] > 0.03) & (points[:, 1] < 0.09) & (points[:, 1] > -0.14)), 7)]
     for spot, radius, strength in (
         *zip(spots, radii, strengths, strict=True), *((mole, 0.0007, 0.9) for mole in moles),
@@ -173,7 +176,7 @@ def _relief(person: SyntheticPerson, points: Array, marks: Array, noise: Noise, 
     pits = np.clip(noise.at(points, 0.0011, 80), 0.35, None) - 0.35
     fine = noise.fractal(points, 0.0017, 3, 81)
     creases = noise.at(points * np.array([3.2, 0.35, 0.35], np.float32), 0.0032, 82)
-    height = -42e-6 * pits * np.clip(nose, 0, 1.2) + 15e-6 * fine
+    height = -60e-6 * pits * np.clip(nose, 0, 1.2) + 22e-6 * fine
     height = height * (1 - lips) + lips * (36e-6 * creases + 10e-6 * fine)
     height += 60e-6 * noise.fractal(points, 0.007, 2, 83)
     cavity = 1 - 0.5 * np.clip(pits * np.clip(nose, 0, 1), 0, 1) - 0.12 * lips * np.clip(-creases, 0, 1)

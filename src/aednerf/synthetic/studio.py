@@ -60,10 +60,11 @@ class Studio:
         self._mean_pose, self._path = pose, find("ict_facekit")
         self._renderer = Renderer(size, supersampling)
         mesh = HeadMesh.load(self._path, person.weights())
-        self._figure = Figure(self._renderer, person, mesh, np.eye(4, dtype=np.float32))
+        self._light = StudioLight.portrait()
+        pixel_m = -float(pose[2, 3]) / (self.camera.focal_px * supersampling)
+        self._figure = Figure(self._renderer, person, mesh, self._light, pixel_m)
         self._figure.mean_pose = pose
         self.face: PersonPoints = mesh.face
-        self._light = StudioLight.portrait()
 
     def __enter__(self) -> Studio:
         return self

@@ -41,7 +41,7 @@ vec3 studio(vec3 direction, float roughness) {
         float edge = cos(asin(light_spread[i]));
         float soft = 0.004 + roughness * 0.5;
         float bright = 0.62 / (light_spread[i] * light_spread[i]);   // a small source of the same light is brighter
-        seen += light_colour[i] * smoothstep(edge - soft, edge + soft * 0.3, c) * bright / (1.0 + 30.0 * roughness * bright);
+        seen += light_colour[i] * smoothstep(edge - soft, edge + soft * 0.3, c) * bright / (1.0 + 60.0 * roughness * roughness * bright);
     }
     return seen;
 }

@@ -3,6 +3,7 @@
 #include output.glsl
 in vec3 position, normal, rest;
 in vec2 uv, occlusion;
+in vec3 reach;
 in float neck;
 uniform vec3 eye_centre;         // world
 uniform mat3 eye_to_world;       // columns: the eye's side, up and axis
@@ -11,6 +12,7 @@ uniform float iris_radius;
 uniform float pupil;             // of the iris' radius
 uniform vec3 upper_lid[19];      // world
 uniform vec3 lower_lid[19];
+uniform float iris_lod;          // the map's level that fits the picture: the angle's seam forbids derivatives
 uniform sampler2D iris_map;      // angle, distance from the axis / 3 iris radii
 
 float near(vec3 p, vec3 lid[19]) {
@@ -50,13 +52,13 @@ void main() {
     float rho = length(hit);
     float angle = atan(hit.y, hit.x) / (2.0 * PI) + 0.5;
     float fibre = clamp((rho - pupil) / (1.0 - pupil), 0.0, 1.0);
-    vec3 iris = texture(iris_map, vec2(angle, fibre / 3.0)).rgb; iris *= iris;
+    vec3 iris = textureLod(iris_map, vec2(angle, fibre / 3.0), iris_lod).rgb; iris *= iris;
     iris *= smoothstep(pupil - 0.04, pupil + 0.05, rho);
     iris *= mix(1.0, 0.22, smoothstep(0.80, 1.0, rho));                        // limbal ring
     float sphere_angle = atan(p.y, p.x) / (2.0 * PI) + 0.5;
-    vec3 white = texture(iris_map, vec2(sphere_angle, clamp(away / 3.0, 0.34, 0.99))).rgb; white *= white;
+    vec3 white = textureLod(iris_map, vec2(sphere_angle, clamp(away / 3.0, 0.345, 0.99)), max(iris_lod - 1.0, 0.0)).rgb; white *= white;
     float edge = smoothstep(0.93, 1.06, away);
-    vec3 albedo = mix(iris, white, edge);
+    vec3 albedo = mix(iris * 0.62, white * 0.80, edge);
 
     // Light gathered by the cornea brightens the iris on the far side of the light.
     vec3 light_local = light_direction[0] * eye_to_world;

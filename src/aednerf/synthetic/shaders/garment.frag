@@ -20,8 +20,8 @@ void main() {
     vec3 p2 = hand * cross(dp2, n), p1 = hand * cross(n, dp1);
     vec3 t = p2 * du1.x + p1 * du2.x;
     t /= max(length(t), 1e-9);
-    n = normalize(n + t * 0.30 * sin(column * 2.0 * PI) );
-    float cavity = 0.80 + 0.12 * wave + 0.08 * row;
+    n = normalize(n + t * (trim > 0.5 ? 0.35 : 0.16) * sin(column * 2.0 * PI) );
+    float cavity = 0.88 + 0.08 * wave + 0.05 * row;
     float speck = 0.94 + 0.12 * hash(floor(q * vec2(1.0, 1.0)));
     vec3 albedo = cloth_colour * cavity * speck;
     float open = cloth.z;

@@ -3,6 +3,7 @@
 #include output.glsl
 in vec3 position, normal, rest;
 in vec2 uv, occlusion;
+in vec3 reach;
 in float neck;
 uniform int is_teeth;
 

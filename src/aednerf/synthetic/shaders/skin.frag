@@ -3,6 +3,7 @@
 #include output.glsl
 in vec3 position, normal, rest;
 in vec2 uv, occlusion;
+in vec3 reach;
 in float neck;
 uniform sampler2DArray skin_colour;
 uniform sampler2DArray skin_detail;
@@ -56,11 +57,12 @@ void main() {
         vec3 bent = vec3(dot(mix(fine, n, 0.85), l), dot(mix(fine, n, 0.5), l), dot(mix(fine, n, 0.35), l));
         vec3 w = clamp((bent + wrap) / (1.0 + wrap), 0.0, 1.0);
         w = pow(w, vec3(1.0) + wrap * 1.6);
-        vec3 open = i == 0 ? shade : pow(ao_colour, vec3(i == 1 ? 1.2 : 2.5));
+        float reached = i == 0 ? key : reach[i - 1];
+        vec3 open = i == 0 ? shade : vec3(reached);
         diffuse += light_colour[i] * w * open / PI * 2.2;
         float area = light_spread[i] * 0.35;
         float lobes = 0.78 * ggx(fine, v, l, min(rough + area, 1.0), 0.03) + 0.22 * ggx(fine, v, l, min(sharp + area, 1.0), 0.03);
-        gloss += light_colour[i] * lobes * (i == 0 ? key : i == 1 ? ao : 0.3 * ao * ao * ao) * 2.2;
+        gloss += light_colour[i] * lobes * reached * (i < 2 ? 2.2 : 1.3);
     }
     float nv = max(dot(fine, v), 0.0);
     float fresnel = 0.028 + 0.25 * pow(1.0 - nv, 5.0);

@@ -3,6 +3,7 @@
 #include output.glsl
 in vec3 position, normal, rest;
 in vec2 uv, occlusion;
+in vec3 reach;
 in float neck;
 void main() {
     // Wet flesh: the inside of the cheeks and behind the lids.

@@ -3,6 +3,7 @@
 #include output.glsl
 in vec3 position, normal, rest;
 in vec2 uv, occlusion;
+in vec3 reach;
 in float neck;
 void main() {
     // The wet line along the lower lid and the pink flesh of the inner corner.
