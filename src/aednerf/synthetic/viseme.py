@@ -28,26 +28,26 @@ SHAPES: tuple[str, ...] = (
 _ROUNDING = ("mouthFunnel", "mouthPucker")
 
 TARGETS: dict[str, dict[str, float]] = {
-    "rest": {"jawOpen": 0.015},
-    "a": {"jawOpen": 0.40, "mouthLowerDown": 0.26, "mouthUpperUp": 0.12},
-    "ae": {"jawOpen": 0.34, "mouthLowerDown": 0.29, "mouthUpperUp": 0.19, "mouthStretch": 0.20, "mouthSmile": 0.08},
-    "uh": {"jawOpen": 0.24, "mouthLowerDown": 0.20, "mouthUpperUp": 0.10},
-    "schwa": {"jawOpen": 0.16, "mouthLowerDown": 0.17, "mouthUpperUp": 0.07},
-    "e": {"jawOpen": 0.24, "mouthLowerDown": 0.27, "mouthUpperUp": 0.15, "mouthStretch": 0.22, "mouthSmile": 0.10},
-    "i": {"jawOpen": 0.11, "mouthLowerDown": 0.29, "mouthUpperUp": 0.14, "mouthStretch": 0.34, "mouthSmile": 0.20},
-    "o": {"jawOpen": 0.29, "mouthFunnel": 0.50, "mouthPucker": 0.12, "mouthLowerDown": 0.09},
-    "u": {"jawOpen": 0.11, "mouthFunnel": 0.30, "mouthPucker": 0.72},
-    "er": {"jawOpen": 0.16, "mouthFunnel": 0.34, "mouthPucker": 0.16, "mouthLowerDown": 0.12},
+    "rest": {"jawOpen": 0.01},
+    "a": {"jawOpen": 0.48, "mouthLowerDown": 0.26, "mouthUpperUp": 0.12},
+    "ae": {"jawOpen": 0.41, "mouthLowerDown": 0.29, "mouthUpperUp": 0.19, "mouthStretch": 0.20, "mouthSmile": 0.08},
+    "uh": {"jawOpen": 0.29, "mouthLowerDown": 0.20, "mouthUpperUp": 0.10},
+    "schwa": {"jawOpen": 0.19, "mouthLowerDown": 0.17, "mouthUpperUp": 0.07},
+    "e": {"jawOpen": 0.29, "mouthLowerDown": 0.27, "mouthUpperUp": 0.15, "mouthStretch": 0.22, "mouthSmile": 0.10},
+    "i": {"jawOpen": 0.13, "mouthLowerDown": 0.29, "mouthUpperUp": 0.14, "mouthStretch": 0.34, "mouthSmile": 0.20},
+    "o": {"jawOpen": 0.35, "mouthFunnel": 0.50, "mouthPucker": 0.12, "mouthLowerDown": 0.09},
+    "u": {"jawOpen": 0.13, "mouthFunnel": 0.30, "mouthPucker": 0.72},
+    "er": {"jawOpen": 0.19, "mouthFunnel": 0.34, "mouthPucker": 0.16, "mouthLowerDown": 0.12},
     "w": {"jawOpen": 0.08, "mouthFunnel": 0.24, "mouthPucker": 0.85},
-    "r": {"jawOpen": 0.11, "mouthFunnel": 0.42, "mouthPucker": 0.22},
-    "l": {"jawOpen": 0.17, "mouthLowerDown": 0.19, "mouthUpperUp": 0.09},
-    "t": {"jawOpen": 0.11, "mouthLowerDown": 0.22, "mouthUpperUp": 0.10, "mouthStretch": 0.08},
-    "s": {"jawOpen": 0.055, "mouthLowerDown": 0.36, "mouthUpperUp": 0.15, "mouthStretch": 0.22},
-    "sh": {"jawOpen": 0.08, "mouthFunnel": 0.62, "mouthPucker": 0.16, "mouthLowerDown": 0.19, "mouthUpperUp": 0.15},
-    "th": {"jawOpen": 0.11, "mouthLowerDown": 0.26, "mouthUpperUp": 0.12},
-    "k": {"jawOpen": 0.16, "mouthLowerDown": 0.15, "mouthUpperUp": 0.07},
-    "h": {"jawOpen": 0.19, "mouthLowerDown": 0.15, "mouthUpperUp": 0.07},
-    "f": {"jawOpen": 0.085, "mouthUpperUp": 0.20},
+    "r": {"jawOpen": 0.09, "mouthFunnel": 0.42, "mouthPucker": 0.22},
+    "l": {"jawOpen": 0.14, "mouthLowerDown": 0.15, "mouthUpperUp": 0.07},
+    "t": {"jawOpen": 0.09, "mouthLowerDown": 0.18, "mouthUpperUp": 0.08, "mouthStretch": 0.08},
+    "s": {"jawOpen": 0.04, "mouthLowerDown": 0.29, "mouthUpperUp": 0.12, "mouthStretch": 0.22},
+    "sh": {"jawOpen": 0.06, "mouthFunnel": 0.62, "mouthPucker": 0.16, "mouthLowerDown": 0.15, "mouthUpperUp": 0.12},
+    "th": {"jawOpen": 0.09, "mouthLowerDown": 0.21, "mouthUpperUp": 0.10},
+    "k": {"jawOpen": 0.13, "mouthLowerDown": 0.12, "mouthUpperUp": 0.06},
+    "h": {"jawOpen": 0.15, "mouthLowerDown": 0.12, "mouthUpperUp": 0.06},
+    "f": {"jawOpen": 0.09, "mouthUpperUp": 0.20},
     "m": {"jawOpen": 0.07, "mouthPress": 0.22},
 }
 """Each viseme's targets, coefficients at ordinary speech; what is not named is 0."""
@@ -77,8 +77,8 @@ _CONSONANTS: dict[str, str] = {
     "N": "k", "x": "k", "C": "k", "h": "h", "j": "i", "?": "k", "Q": "k",
 }  # fmt: skip
 
-_CORE = 0.5  # the middle share of a sound where its dominance is full
-_FALL_S, _ROUNDING_FALL_S = 0.055, 0.095
+_CORE = 0.6  # the middle share of a sound where its dominance is full
+_FALL_S, _ROUNDING_FALL_S = 0.045, 0.090
 _STRESSED, _UNSTRESSED = 1.10, 0.92
 
 _CLOSED_BEFORE_S = {"m": 0.010, "b": 0.040, "p": 0.055}
