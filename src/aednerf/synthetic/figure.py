@@ -171,7 +171,7 @@ class Figure:
 
     def _paint(self) -> None:
         gl = self.renderer.gl
-        skin = paint_skin(self.person, self._texture_positions(), self.mesh.mean)
+        skin = paint_skin(self.person, self._texture_positions(), self.mesh.mean, _densely(self.mesh.mean, self.lids))
         for unit, name, picture in ((1, "skin_colour", skin.colour), (2, "skin_detail", skin.detail)):
             texture = gl.texture_array((TEXTURE_SIZE, TEXTURE_SIZE, 2), 4, picture.tobytes())
             texture.build_mipmaps()
@@ -276,6 +276,12 @@ class Figure:
         squeezed = 0.4 * sum(value[n + s] for n in ("eyeSquint", "cheekSquint") for s in ("Left", "Right"))
         smile = 0.5 * (value["mouthSmileLeft"] + value["mouthSmileRight"])
         self._items[0].uniforms["wrinkle"] = (min(raised, 1.0), min(drawn, 1.0), min(squeezed + 0.3 * smile, 1.0), smile)
+
+
+def _densely(points: Array, edges: dict[tuple[str, str], NDArray[np.int64]], between: int = 8) -> Array:
+    """Return points [N, 3] along edges given by vertices."""
+    t = np.linspace(0, 1, between)[:, None, None]
+    return np.concatenate([(points[e[:-1]] * (1 - t) + points[e[1:]] * t).reshape(-1, 3) for e in edges.values()])
 
 
 def _moved(pose: Array, points: Array) -> Array:

@@ -80,9 +80,9 @@ def grow_lashes(person: SyntheticPerson, mesh: HeadMesh) -> FollowingStrands:
     length, vertex, weight, width = 6, [], [], []
     for grid in lash_grids(mesh):
         upper = mesh.face.neutral[grid[0, 9], 1] > mesh.face.neutral[grid[-1, 9], 1] - 0.02 and _is_upper(mesh, grid)
-        count, reach = (24, 1.0) if upper else (9, 0.42)
+        count, reach = (36, 1.0) if upper else (8, 0.38)
         u = (np.arange(count) + rng.uniform(0.15, 0.85, count)) / count
-        reach = np.clip(reach * person.lash_length * rng.uniform(0.55, 0.85, count), 0.2, 0.99)
+        reach = np.clip(reach * person.lash_length * rng.uniform(0.45, 0.72, count), 0.2, 0.99)
         lean = (u - 0.5) * 0.10 + rng.normal(0, 0.012, count)
         for k in range(count):
             v = np.linspace(0, reach[k], length)
@@ -90,7 +90,7 @@ def grow_lashes(person: SyntheticPerson, mesh: HeadMesh) -> FollowingStrands:
             ids, bary = _in_grid(grid, v * (grid.shape[0] - 1), column)
             vertex.append(ids)
             weight.append(bary)
-            width.append((0.00024 if upper else 0.00012) * np.linspace(1, 0.15, length))
+            width.append((0.00017 if upper else 0.00010) * np.linspace(1, 0.15, length))
     count = len(vertex)
     return FollowingStrands(
         np.stack(vertex), np.stack(weight).astype(np.float32), np.zeros((count, length), np.float32),

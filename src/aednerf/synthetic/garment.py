@@ -47,7 +47,8 @@ class Garment:
         neckline = _neckline(person, angle, chin)
         radius = _surface(skin)(np.stack([np.abs(_wrapped(angle)), neckline], axis=-1))
         normals = mesh.normals(neutral)[: MOUTH_SOCKET.start]
-        rings = _rings(person, angle, _around_neck(angle, np.asarray(radius), neckline, skin, normals))
+        shoulder = float(skin[np.abs(np.abs(skin[:, 0]) - 0.112) < 0.006, 1].max())
+        rings = _rings(person, angle, _around_neck(angle, np.asarray(radius), neckline, skin, normals), shoulder)
         rows = np.concatenate([np.zeros(1), np.linspace(0.012, 1, _DOWN) ** 1.25])
         points = PchipInterpolator(np.linspace(0, 1, len(rings)) ** 1.0, rings, axis=0)(rows)
         points = _outside(points, skin, normals)
@@ -138,8 +139,8 @@ def _around_neck(angle: Array, radius: Array, neckline: Array, skin: Array, norm
     return ring
 
 
-def _rings(person: SyntheticPerson, angle: Array, ring: Array) -> Array:
-    """Return [7, A, 3] control rings from the neckline `ring` [A, 3] down."""
+def _rings(person: SyntheticPerson, angle: Array, ring: Array, shoulder: float) -> Array:
+    """Return [7, A, 3] control rings from the neckline `ring` [A, 3] down, over shoulders of that height."""
     s, c = np.sin(angle), np.cos(angle)
     broad = 1.0 if person.garment_style == "crew" else 0.93
     side, neckline = np.abs(s) ** 2, ring[:, 1]
@@ -148,14 +149,14 @@ def _rings(person: SyntheticPerson, angle: Array, ring: Array) -> Array:
     rings.append(rings[0] + np.stack([0.024 * s, -slope, 0.012 * c], -1))
     level = neckline.mean() - 0.004
     for width, front, back, y_side, y_front, y_back in (
-        (0.118, 0.078, 0.082, -0.024, -0.062, -0.040),
-        (0.168, 0.098, 0.100, -0.042, -0.105, -0.080),
-        (0.203, 0.112, 0.112, -0.068, -0.150, -0.130),
-        (0.222, 0.120, 0.118, -0.130, -0.210, -0.200),
-        (0.232, 0.122, 0.118, -0.330, -0.340, -0.330),
+        (0.118, 0.080, 0.084, 0.006, -0.070, -0.050),
+        (0.166, 0.098, 0.100, -0.013, -0.112, -0.088),
+        (0.200, 0.112, 0.112, -0.040, -0.158, -0.135),
+        (0.220, 0.120, 0.118, -0.105, -0.215, -0.205),
+        (0.232, 0.122, 0.118, -0.290, -0.340, -0.330),
     ):
         depth = np.where(c > 0, front, back)
-        y = level + np.where(c > 0, y_front, y_back) * (1 - side) + y_side * side
+        y = level + np.where(c > 0, y_front, y_back) * (1 - side) + (shoulder - level + y_side) * side
         rings.append(np.stack([width * broad * np.sign(s) * np.abs(s) ** 0.85, y, depth * broad * c - 0.012], -1))
     return np.stack(rings)
 

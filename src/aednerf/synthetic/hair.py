@@ -84,7 +84,8 @@ def _crop(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) ->
     reach = (0.0055 + (0.019 + 0.017 * front) * top) * rng.uniform(0.72, 1.08, n)
     reach = reach * (0.35 + 0.65 * smoothstep(0.1, 0.9, scalp_mask(mean, noise)))
     swirl = 0.5 * noise.at(mean, 0.028, 91)[:, None] * np.array([1.0, 0, 0.6]) + 0.25 * rng.standard_normal((n, 3))
-    over = np.array([0.62, 0.0, 0.30]) + swirl
+    edge = smoothstep(0.055, 0.085, mean[:, 2])[:, None]  # the front is combed up, away from the forehead
+    over = np.array([0.62, 0.0, 0.25]) + edge * np.array([-0.15, 0.3, -0.85]) + swirl
     down = np.stack([0 * roots[:, 0], -np.ones(n), -0.45 * np.ones(n)], -1) + 0.5 * swirl
     flow = down + (over - down) * top[:, None]
     flow = _unit(flow - (flow * normals).sum(1, keepdims=True) * normals)
@@ -133,7 +134,7 @@ def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> 
         new = place + heading * step
         height, normal = head.above(new)
         room = thick * min(1.0, (k + 1) / 6)
-        push = np.clip(room - height, 0, 0.0045)
+        push = np.clip(room - height, 0, 0.0075)
         new = new + push[:, None] * normal
         new = _beside_face(new, side)
         new = _round_the_ear(new, head, layer)
@@ -149,12 +150,24 @@ def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> 
     wave = np.sin(s * 9 + 6.28 * rng.random((n, 1)))[..., None] * 0.0011 * s[:, None]
     points = points + wave * rng.standard_normal((n, 1, 3)) + 0.0010 * s[:, None] ** 2 * rng.standard_normal((n, 1, 3))
     flat = points.reshape(-1, 3)
-    normal = head.above(flat)[1].reshape(points.shape)
+    height, normal = head.above(flat)
+    stray = _in_the_way(points) | (height.reshape(points.shape[:2]) < -0.008).any(1)
+    sunk = np.clip(0.0012 - height, 0, 0.02).reshape(points.shape[:2]) * (s > 0)  # locks and curls may have gone inside
+    normal = normal.reshape(points.shape)
+    points = points + sunk[..., None] * normal
     axis = points - np.array([0, 0.03, -0.01])
     outward = _unit(normal + 0.6 * _unit(axis * np.array([1, 0.4, 1])))
     width = 0.00050 * np.interp(s, [0, 0.5, 1], [0.8, 1.0, 0.35]) * np.ones((n, 1))
     occlusion = (0.34 + 0.66 * layer[:, None]) * np.interp(s, [0, 0.12, 0.8, 1], [0.62, 0.95, 1.0, 0.9])
-    return _strands(points, width, rng, occlusion, outward)
+    kept = ~stray
+    return _strands(points[kept], width[kept], rng, occlusion[kept], outward[kept])
+
+
+def _in_the_way(points: Array) -> NDArray[np.bool_]:
+    """Return [S]: strands that hang over the face, which a comb would have caught."""
+    x, y, z = np.moveaxis(points, -1, 0)
+    free = np.interp(y, [-0.12, -0.05, 0.0, 0.05, 0.075, 0.088], [0.048, 0.056, 0.060, 0.058, 0.050, 0.0])
+    return ((np.abs(x) < free) & (z > 0.03) & (y < 0.088)).any(1)
 
 
 def _beside_face(points: Array, side: Array) -> Array:

@@ -94,7 +94,7 @@ class HeadMesh:
         return HeadMesh(
             face, model.mesh.neutral, vertex, uv[pairs[:, 1]].astype(np.float32), triangles,
             np.concatenate([material, material[whole]]), spread,
-            _head_weight(face.neutral, jaw), _below_jaw(face.neutral, jaw),
+            _head_weight(face.neutral, jaw), np.where(_is_ear(model.mesh.neutral), np.float32(-1), _below_jaw(face.neutral, jaw)),
         )  # fmt: skip
 
     def normals(self, points: Array) -> Array:
@@ -124,6 +124,10 @@ def _head_weight(points: Array, jaw: Array) -> Array:
     top = jaw[:, 1].min() - 0.006
     t = np.clip((points[:, 1] - (top - NECK_BLEND_M)) / NECK_BLEND_M, 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
+
+
+def _is_ear(mean: Array) -> NDArray[np.bool_]:
+    return (np.abs(mean[:, 0]) > 0.0735) & (mean[:, 1] > -0.045)
 
 
 def _below_jaw(points: Array, jaw: Array) -> Array:

@@ -61,4 +61,4 @@ def through_the_lips(points: Array, face: Array) -> Array:
     rise, fall = np.arctan2(top - points[:, 1], depth), np.arctan2(bottom - points[:, 1], depth)
     left, right = np.arctan2(upper[:, 0].max() - x, depth), np.arctan2(upper[:, 0].min() - x, depth)
     share = (np.sin(rise) - np.sin(fall)) * (np.sin(left) - np.sin(right)) / 4
-    return np.clip(share, 0, 1).astype(np.float32) ** 0.8
+    return np.clip(share, 0, 1).astype(np.float32) ** 0.68

@@ -26,13 +26,14 @@ class SkinTextures(NamedTuple):
     """[2, S, S, 4]: tangent-space normal x, y (0.5 is flat), cavity (1 is open), and how much is scalp."""
 
 
-def paint_skin(person: SyntheticPerson, positions: Array, mean: Array) -> SkinTextures:
+def paint_skin(person: SyntheticPerson, positions: Array, mean: Array, lids: Array) -> SkinTextures:
     """Paint one person's skin.
 
     Args:
         person: whose colours and seed to use.
         positions: [2, S, S, 3] where each texel lies on the mean face, in metres; NaN where no texel is used.
         mean: [V, 3] the mean face's vertices.
+        lids: [N, 3] points along the lids' edges of the mean face, where the lashes root.
     """
     used = np.isfinite(positions[..., 0])
     points = positions[used]
@@ -41,11 +42,11 @@ def paint_skin(person: SyntheticPerson, positions: Array, mean: Array) -> SkinTe
     lips, scalp = lip_mask(points, marks), scalp_mask(points, noise)
     colour = _colour(person, points, marks, noise, lips, scalp)
     oil = _oil(points, lips, noise)
-    height, cavity = _relief(person, points, marks, noise, lips)
-    shape = positions.shape[:3]
+    edge = np.exp(-0.5 * (cKDTree(lids).query(points)[0] / 0.0008) ** 2).astype(np.float32)
+    colour *= 1 - edge[:, None] * np.array([0.66, 0.72, 0.74]) * min(1.0, 0.75 * person.lash_length)
+    height, cavity = _relief(points, noise, lips)
     maps = [_filled(values, used) for values in (*np.sqrt(np.clip(colour.T, 0, 1)), oil, cavity, scalp)]
     normal = [_slope(plane, layer) for layer, plane in enumerate(_filled(height, used))]
-    del shape
     quantised = [np.rint(np.clip(plane, 0, 1) * 255).astype(np.uint8) for plane in maps]
     slopes = np.rint(np.clip(np.stack(normal) * 0.5 + 0.5, 0, 1) * 255).astype(np.uint8)
     return SkinTextures(
@@ -170,7 +171,7 @@ def _oil(points: Array, lips: Array, noise: Noise) -> Array:
     return 0.42 + zone + 0.06 * noise.fractal(points, 0.004, 3, 70) + 0.36 * lips
 
 
-def _relief(person: SyntheticPerson, points: Array, marks: Array, noise: Noise, lips: Array) -> tuple[Array, Array]:
+def _relief(points: Array, noise: Noise, lips: Array) -> tuple[Array, Array]:
     """Return the height [N] in metres of pores and fine lines, and the cavity [N]."""
     nose = _blob(points, (0, 0.006, 0.122), 0.017) + 0.7 * _blob(points, (0.03, -0.0, 0.1), 0.018) + 0.35
     pits = np.clip(noise.at(points, 0.0011, 80), 0.35, None) - 0.35
@@ -180,7 +181,6 @@ def _relief(person: SyntheticPerson, points: Array, marks: Array, noise: Noise, 
     height = height * (1 - lips) + lips * (36e-6 * creases + 10e-6 * fine)
     height += 60e-6 * noise.fractal(points, 0.007, 2, 83)
     cavity = 1 - 0.5 * np.clip(pits * np.clip(nose, 0, 1), 0, 1) - 0.12 * lips * np.clip(-creases, 0, 1)
-    del person, marks
     return height.astype(np.float32), cavity.astype(np.float32)
 
 
