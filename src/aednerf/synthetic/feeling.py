@@ -41,9 +41,9 @@ ACTIONS: dict[str, dict[str, float]] = {
         "mouthFrown": 0.42, "mouthShrugLower": 0.30, "mouthShrugUpper": 0.16, "eyeBlink": 0.06,
     },
     "contempt": {
-        "mouthSmileLeft": 0.52, "mouthDimpleLeft": 0.75, "mouthPressLeft": 0.25, "mouthLeft": 0.10,
-        "cheekSquintLeft": 0.22, "browOuterUpRight": 0.50, "browDownLeft": 0.18, "eyeBlink": 0.14, "eyeSquint": 0.22,
-        "noseSneerLeft": 0.14,
+        "mouthSmileLeft": 0.46, "mouthDimpleLeft": 0.90, "mouthPressLeft": 0.30, "mouthLeft": 0.16,
+        "mouthUpperUpLeft": 0.14, "cheekSquintLeft": 0.34, "noseSneerLeft": 0.30, "browOuterUpRight": 0.62,
+        "browDownLeft": 0.34, "eyeBlink": 0.20, "eyeSquint": 0.20,
     },
     "surprised": {
         "browInnerUp": 0.92, "browOuterUp": 0.92, "eyeWide": 0.85, "jawOpen": 0.13, "mouthFunnel": 0.10,

@@ -129,7 +129,9 @@ def synthesize(
     return Capture.open(out)
 
 
-def _studio(person: SyntheticPerson, size: int, rotation: NDArray[np.float32], translation: NDArray[np.float32]) -> Any:
+def _studio(
+    person: SyntheticPerson, size: int, rotation: NDArray[np.float32], translation: NDArray[np.float32]
+) -> Stage:  # fmt: skip
     from aednerf.synthetic.studio import Studio
 
     return Studio(person, size, rotation, translation)

@@ -79,6 +79,9 @@ _CONSONANTS: dict[str, str] = {
 
 _CORE = 0.6  # the middle share of a sound where its dominance is full
 _FALL_S, _ROUNDING_FALL_S = 0.045, 0.090
+_SLUGGISH_S, _INERTIA_S = 0.022, np.linspace(-0.045, 0.045, 7)
+"""Flesh follows with some inertia: the shapes are smoothed over time by this standard deviation, at these offsets."""
+
 _STRESSED, _UNSTRESSED = 1.10, 0.92
 
 _CLOSED_BEFORE_S = {"m": 0.010, "b": 0.040, "p": 0.055}
@@ -132,7 +135,9 @@ def shape_mouth(phonemes: Sequence[Phoneme], times_s: Array, gain: Array | float
         gain: [T] or one factor on how far the mouth moves; it does not touch closures.
     """
     segments = [part for phoneme in phonemes for part in _segments(phoneme)]
-    values = _blended(segments, times_s)
+    weights = np.exp(-0.5 * (_INERTIA_S / _SLUGGISH_S) ** 2)
+    moved = [_blended(segments, times_s + offset) * weight for offset, weight in zip(_INERTIA_S, weights, strict=True)]
+    values = np.sum(moved, axis=0) / weights.sum()
     expression = np.zeros((len(times_s), len(ARKIT_NAMES)))
     factor = np.broadcast_to(np.asarray(gain, float), times_s.shape)
     for column, shape in enumerate(SHAPES):
