@@ -58,7 +58,7 @@ class Line:
     """In [0, 1]."""
 
     pause_s: float = 0.3
-    """Silence after the text."""
+    """Silence before the next line of the same emotion; between two clips it is always short."""
 
 
 @dataclass(frozen=True)
