@@ -26,6 +26,8 @@ Array = NDArray[np.float32]
 
 IRIS_RADIUS_M = 0.0058
 TEXTURE_SIZE = 1024
+"""For pictures whose pixels are finer than `COARSE_PIXEL_M`; half of it for others."""
+COARSE_PIXEL_M = 0.0006
 _HEAD_FORMAT = "3f 3f 2f 3f", ("in_position", "in_normal", "in_occlusion", "in_reach")
 _STILL_FORMAT = "2f 3f 1f", ("in_uv", "in_rest", "in_neck")
 _STRAND_FORMAT = "3f 3f 3f 1f 2f", ("in_position", "in_tangent", "in_outward", "in_half_width", "in_tone")
@@ -41,6 +43,7 @@ class Figure:
         self.renderer, self.person, self.mesh, self.light = renderer, person, mesh, light
         self.pixel_m = pixel_m
         """What a drawn sample's pixel spans on the face."""
+        self.texture_size = TEXTURE_SIZE if pixel_m < COARSE_PIXEL_M else TEXTURE_SIZE // 2
         self.mean_pose = np.eye(4, dtype=np.float32)
         """Where the torso stays; the owner sets it."""
         self.garment = Garment.sew(person, mesh)
@@ -59,8 +62,8 @@ class Figure:
 
     @property
     def items(self) -> list[Item]:
-        """What to draw, in order."""
-        return self._items
+        """What to draw, in order: the hair first, for it hides much skin that then needs no shading."""
+        return [*self._hair_items, *self._items]
 
     @property
     def casters(self) -> list[tuple[Any, dict[str, Any]]]:
@@ -107,7 +110,8 @@ class Figure:
             ("head+eye", mesh.of(Material.SCLERA_RIGHT), {}, False),
         ]
         for program, triangles, uniforms, blend in groups:
-            index = gl.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
+            front_first = np.argsort(-mesh.mean[mesh.vertex[triangles], 2].max(1), kind="stable")
+            index = gl.buffer(np.ascontiguousarray(triangles[front_first], np.int32).tobytes())
             self._items.append(Item(program, self._head_array(program, index), uniforms=uniforms, blend=blend))
         self._eye_items = dict(zip(("left", "right"), self._items[-2:], strict=True))
         index = gl.buffer(np.ascontiguousarray(mesh.of(Material.LACRIMAL), np.int32).tobytes())
@@ -141,12 +145,12 @@ class Figure:
 
     def _build_hair(self, hair: Strands) -> None:
         gl = self.renderer.gl
+        if self.pixel_m > COARSE_PIXEL_M:  # strands that small pictures cannot tell apart
+            hair = hair.thinned(2, 1.6)
         uniforms = {"hair_colour": self.person.hair, "gloss": 1.0, "hair_shadow": 1.0}
         array = self._strand_array(gl.buffer(hair.vertices().tobytes()), hair, "strand+strand")
         self._hair_items = [Item("strand+strand", array, uniforms=uniforms)]
-        self._items += self._hair_items
-        some = slice(None, None, 5)
-        coarse = Strands(hair.points[some], hair.width[some] * 4, hair.shade[some], hair.occlusion[some], hair.outward[some])
+        coarse = hair.thinned(5, 4.0)
         self._hair_caster: dict[str, Any] = {}
         array = self._strand_array(gl.buffer(coarse.vertices().tobytes()), coarse, "strand_shadow+shadow")
         self._casters.append((array, self._hair_caster))
@@ -173,7 +177,7 @@ class Figure:
         gl = self.renderer.gl
         skin = paint_skin(self.person, self._texture_positions(), self.mesh.mean, _densely(self.mesh.mean, self.lids))
         for unit, name, picture in ((1, "skin_colour", skin.colour), (2, "skin_detail", skin.detail)):
-            texture = gl.texture_array((TEXTURE_SIZE, TEXTURE_SIZE, 2), 4, picture.tobytes())
+            texture = gl.texture_array((self.texture_size, self.texture_size, 2), 4, picture.tobytes())
             texture.build_mipmaps()
             texture.anisotropy = 4.0
             texture.use(unit)
@@ -195,7 +199,7 @@ class Figure:
             "void main() { p = rest; gl_Position = vec4((uv - vec2(layer, 0.0)) * 2.0 - 1.0, 0.0, 1.0); }",
             "#version 330\nin vec3 p; out vec4 o; void main() { o = vec4(p, 1.0); }",
         )
-        texture = gl.texture((TEXTURE_SIZE,) * 2, 4, dtype="f4")
+        texture = gl.texture((self.texture_size,) * 2, 4, dtype="f4")
         target = gl.framebuffer([texture])
         data = np.concatenate([mesh.uv, mesh.mean[mesh.vertex]], 1).astype(np.float32)
         layers = []
@@ -206,12 +210,12 @@ class Figure:
             program["layer"].value = float(layer)
             index = gl.buffer(np.ascontiguousarray(mesh.of(material)).tobytes())
             gl.vertex_array(program, [(gl.buffer(data.tobytes()), "2f 3f", "uv", "rest")], index).render()
-            picture = np.frombuffer(texture.read(), np.float32).reshape(TEXTURE_SIZE, TEXTURE_SIZE, 4)
+            picture = np.frombuffer(texture.read(), np.float32).reshape(self.texture_size, self.texture_size, 4)
             layers.append(np.where(picture[..., 3:] > 0.5, picture[..., :3], np.nan))
         target.release()
         return np.stack(layers).astype(np.float32)
 
-    def _bake(self, jaw_open: float, count: int = 72) -> Array:
+    def _bake(self, jaw_open: float, count: int = 56) -> Array:
         """Measure what reaches each vertex at one opening of the jaw.
 
         Returns:
@@ -274,6 +278,8 @@ class Figure:
         raised = 0.6 * value["browInnerUp"] + 0.25 * (value["browOuterUpLeft"] + value["browOuterUpRight"])
         drawn = 0.5 * (value["browDownLeft"] + value["browDownRight"])
         squeezed = 0.4 * sum(value[n + s] for n in ("eyeSquint", "cheekSquint") for s in ("Left", "Right"))
+        closed = 0.5 * (value["eyeBlinkLeft"] + value["eyeBlinkRight"])
+        self._tear_item.uniforms["open_lids"] = float(np.clip((0.85 - closed) / 0.3, 0, 1))
         smile = 0.5 * (value["mouthSmileLeft"] + value["mouthSmileRight"])
         self._items[0].uniforms["wrinkle"] = (min(raised, 1.0), min(drawn, 1.0), min(squeezed + 0.3 * smile, 1.0), smile)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import LinearNDInterpolator, PchipInterpolator
+from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
@@ -45,10 +45,10 @@ class Garment:
         angle = np.linspace(0, 2 * np.pi, _AROUND, endpoint=False)
         chin = skin[:, 1][np.abs(skin[:, 0]) < 0.01][(skin[:, 2] > 0.08)[np.abs(skin[:, 0]) < 0.01]].min()
         neckline = _neckline(person, angle, chin)
-        radius = _surface(skin)(np.stack([np.abs(_wrapped(angle)), neckline], axis=-1))
+        radius = _surface(skin, angle, neckline)
         normals = mesh.normals(neutral)[: MOUTH_SOCKET.start]
         shoulder = float(skin[np.abs(np.abs(skin[:, 0]) - 0.112) < 0.006, 1].max())
-        rings = _rings(person, angle, _around_neck(angle, np.asarray(radius), neckline, skin, normals), shoulder)
+        rings = _rings(person, angle, _around_neck(angle, radius, neckline, skin, normals), shoulder)
         rows = np.concatenate([np.zeros(1), np.linspace(0.012, 1, _DOWN) ** 1.25])
         points = PchipInterpolator(np.linspace(0, 1, len(rings)) ** 1.0, rings, axis=0)(rows)
         points = _outside(points, skin, normals)
@@ -118,16 +118,17 @@ def _neckline(person: SyntheticPerson, angle: Array, chin: float) -> Array:
     return chin + np.where(c > 0, side + (front - side) * np.abs(c) ** 1.6, side + (back - side) * np.abs(c) ** 1.6)
 
 
-def _surface(skin: Array) -> LinearNDInterpolator:
-    """Return radius(|angle|, height) of the neck and shoulders about the neck's axis."""
+def _surface(skin: Array, angle: Array, height: Array) -> Array:
+    """Return [A]: about how far neck and shoulders reach from the neck's axis, at angles and heights."""
     near = skin[(skin[:, 1] < -0.075) & (skin[:, 2] < 0.085)]
     z = near[:, 2] - _axis(near[:, 1])
-    return LinearNDInterpolator(np.stack([np.abs(np.arctan2(near[:, 0], z)), near[:, 1]], -1), np.hypot(near[:, 0], z))
+    tree = cKDTree(np.stack([0.07 * np.abs(np.arctan2(near[:, 0], z)), near[:, 1]], -1))
+    nearest = tree.query(np.stack([0.07 * np.abs(_wrapped(angle)), height], -1), k=6)[1]
+    return np.hypot(near[:, 0], z)[nearest].mean(1)
 
 
 def _around_neck(angle: Array, radius: Array, neckline: Array, skin: Array, normals: Array) -> Array:
     """Return [A, 3]: the neckline laid on the skin."""
-    radius = np.where(np.isfinite(radius), radius, np.nanmedian(radius))
     ring = np.stack([np.sin(angle) * radius, neckline, np.cos(angle) * radius + _axis(neckline)], -1)
     tree = cKDTree(skin)
     for _ in range(4):

@@ -77,8 +77,8 @@ def _gather(points: Array, rng: np.random.Generator, n_locks: int, amount: Array
 
 def _crop(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> Strands:
     """Short at the sides, longer and swept to the side on top."""
-    roots, normals, mean = _roots(mesh, noise, rng, 17000)
-    n, length = len(roots), 8
+    roots, normals, mean = _roots(mesh, noise, rng, 16000)
+    n, length = len(roots), 6
     top = smoothstep(0.078, 0.118, mean[:, 1] + 0.10 * np.clip(-mean[:, 2], 0, 0.1) * 0 + 0.004 * noise.at(mean, 0.03, 90))
     front = smoothstep(0.0, 0.085, mean[:, 2])
     reach = (0.0055 + (0.019 + 0.017 * front) * top) * rng.uniform(0.72, 1.08, n)
@@ -109,11 +109,11 @@ def _crop(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) ->
 
 def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> Strands:
     """Chin-long, parted on the left, falling beside the face."""
-    roots, normals, mean = _roots(mesh, noise, rng, 11000)
+    roots, normals, mean = _roots(mesh, noise, rng, 8200)
     n, part = len(roots), 0.022
     chin = mesh.face.neutral[np.array([1447, 1225]), 1].min()
     side = np.where(roots[:, 0] > part + 0.004 * noise.at(mean, 0.01, 92), 1.0, -1.0)
-    layer = rng.random(n) ** 0.8
+    layer = rng.random(n) ** 0.65
     away = np.stack([side, np.full(n, -0.1), np.full(n, -0.42)], -1)
     away[:, 2] -= 0.5 * smoothstep(0.03, 0.09, roots[:, 2])
     away += 0.10 * rng.standard_normal((n, 3)) + 0.22 * noise.at(mean, 0.03, 93)[:, None] * np.array([0, 0, 1.0])
@@ -144,11 +144,13 @@ def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> 
         path.append(place)
     paths = np.stack(path, 1)
     long = np.linalg.norm(paths[:, -1] - paths[:, 0], axis=1) > 0.045  # cut ends at the hairline would stand alone
-    points, layer, n = _resample(paths[long], 13), layer[long], int(long.sum())
+    points, layer, n = _resample(paths[long], 12), layer[long], int(long.sum())
     s = np.linspace(0, 1, points.shape[1])
     points = _gather(points, rng, 420, 0.62 * s**0.9)
     wave = np.sin(s * 9 + 6.28 * rng.random((n, 1)))[..., None] * 0.0011 * s[:, None]
     points = points + wave * rng.standard_normal((n, 1, 3)) + 0.0010 * s[:, None] ** 2 * rng.standard_normal((n, 1, 3))
+    flying = (rng.random(n) < 0.035)[:, None, None] * s[:, None] ** 1.5 * rng.normal(0, 0.0065, (n, 1, 3))
+    points = points + flying
     flat = points.reshape(-1, 3)
     height, normal = head.above(flat)
     stray = _in_the_way(points) | (height.reshape(points.shape[:2]) < -0.008).any(1)
@@ -157,7 +159,7 @@ def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> 
     points = points + sunk[..., None] * normal
     axis = points - np.array([0, 0.03, -0.01])
     outward = _unit(normal + 0.6 * _unit(axis * np.array([1, 0.4, 1])))
-    width = 0.00050 * np.interp(s, [0, 0.5, 1], [0.8, 1.0, 0.35]) * np.ones((n, 1))
+    width = 0.00054 * np.interp(s, [0, 0.5, 1], [0.8, 1.0, 0.35]) * np.ones((n, 1))
     occlusion = (0.34 + 0.66 * layer[:, None]) * np.interp(s, [0, 0.12, 0.8, 1], [0.62, 0.95, 1.0, 0.9])
     kept = ~stray
     return _strands(points[kept], width[kept], rng, occlusion[kept], outward[kept])

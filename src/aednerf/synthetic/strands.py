@@ -29,6 +29,11 @@ class Strands:
     outward: Array
     """[S, K, 3] unit normals of the hair's volume."""
 
+    def thinned(self, step: int, wider: float) -> Strands:
+        """Keep one strand in `step`, so many times as wide."""
+        k = slice(None, None, step)
+        return Strands(self.points[k], self.width[k] * wider, self.shade[k], self.occlusion[k], self.outward[k])
+
     def vertices(self) -> Array:
         """Return [S * K * 2, 12]: position, tangent, outward, signed half width, shade, occlusion."""
         tangent = np.gradient(self.points, axis=1)

@@ -14,11 +14,10 @@ float lit(vec3 position, vec3 normal, float bias, float radius) {
     vec3 towards = light_direction[0];
     vec3 p = (shadow_matrix * vec4(position + normal * bias, 1.0)).xyz;
     float sum = 0.0;
-    const vec2 taps[12] = vec2[](vec2(-0.326, -0.406), vec2(-0.840, -0.074), vec2(-0.696, 0.457), vec2(-0.203, 0.621),
-        vec2(0.962, -0.195), vec2(0.473, -0.480), vec2(0.519, 0.767), vec2(0.185, -0.893), vec2(0.507, 0.064),
-        vec2(0.896, 0.412), vec2(-0.322, -0.933), vec2(-0.792, -0.598));
-    for (int i = 0; i < 12; i++) sum += textureLod(shadow_map, vec3(p.xy + taps[i] * radius, p.z), 0.0);
-    return sum / 12.0;
+    const vec2 taps[8] = vec2[](vec2(-0.326, -0.406), vec2(-0.840, -0.074), vec2(-0.696, 0.557), vec2(0.203, 0.621),
+        vec2(0.962, -0.195), vec2(0.473, -0.680), vec2(0.819, 0.567), vec2(-0.322, -0.933));
+    for (int i = 0; i < 8; i++) sum += textureLod(shadow_map, vec3(p.xy + taps[i] * radius, p.z), 0.0);
+    return sum / 8.0;
 }
 
 float lit_few(vec3 position, vec3 normal, float bias, float radius) {

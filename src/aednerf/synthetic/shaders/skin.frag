@@ -62,7 +62,7 @@ void main() {
         diffuse += light_colour[i] * w * open / PI * 2.2;
         float area = light_spread[i] * 0.35;
         float lobes = 0.78 * ggx(fine, v, l, min(rough + area, 1.0), 0.03) + 0.22 * ggx(fine, v, l, min(sharp + area, 1.0), 0.03);
-        gloss += light_colour[i] * lobes * reached * (i < 2 ? 2.2 : 1.3);
+        gloss += light_colour[i] * lobes * reached * (i == 0 ? 2.2 : 1.2);
     }
     float nv = max(dot(fine, v), 0.0);
     float fresnel = 0.028 + 0.25 * pow(1.0 - nv, 5.0);
