@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from aednerf.core.records import Camera
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 FOCAL_AT_512_PX = 1200.0
 REST_TRANSLATION = np.array([0.0, 0.006, -1.06], np.float32)
-"""Where the head stands before the camera, facing it: head with hair fills a bit more than half the picture's height."""
+"""Where the head stands before the camera, facing it: with its hair it fills over half the picture's height."""
 
 
 def recording_camera(size: int) -> Camera:

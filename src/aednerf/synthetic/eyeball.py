@@ -12,7 +12,7 @@ from aednerf.face.model import LEFT_EYEBALL, RIGHT_EYEBALL, PersonPoints
 from aednerf.synthetic.noise import smoothstep
 from aednerf.synthetic.person import SyntheticPerson
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 _SCLERA_VERTICES = 770
 
@@ -58,8 +58,8 @@ def paint_eye(person: SyntheticPerson, size: int = 1024) -> NDArray[np.uint8]:
     """Paint the eye in polar coordinates.
 
     Returns:
-        [size // 2, size, 3] the square root of the linear reflectance; columns are the angle, rows the distance from the
-        axis over three iris radii (for the iris: from the pupil's edge to the limbus over three).
+        [size // 2, size, 3] the square root of the linear reflectance; columns are the angle, rows the distance from
+        the axis over three iris radii (for the iris: from the pupil's edge to the limbus over three).
     """
     rng = np.random.default_rng(person.seed + 2)
     rows, columns = size // 2, size
@@ -108,6 +108,13 @@ def _white(rng: np.random.Generator, rows: int, columns: int) -> Array:
             at, row = at + heading, row - 2.0
         for a, b in zip(path, path[1:], strict=False):
             if abs(a[0] - b[0]) < columns / 2:
-                cv2.line(veins, (int(a[0]), int(a[1])), (int(b[0]), int(b[1])), strength * (a[1] / rows) ** 0.7, 1, cv2.LINE_AA)
+                cv2.line(
+                    veins,
+                    (int(a[0]), int(a[1])),
+                    (int(b[0]), int(b[1])),
+                    strength * (a[1] / rows) ** 0.7,
+                    1,
+                    cv2.LINE_AA,
+                )
     veins = cv2.GaussianBlur(veins, (0, 0), 1.1)[..., None] * 0.75
     return colour * (1 - veins * np.array([0.22, 0.62, 0.62], np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from aednerf.synthetic.person import SyntheticPerson
 from aednerf.synthetic.renderer import Item, Renderer
 from aednerf.synthetic.skin import paint_skin
 from aednerf.synthetic.strands import Strands
+from aednerf.synthetic.texture_space import positions_in_texture
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 IRIS_RADIUS_M = 0.0058
 TEXTURE_SIZE = 1024
@@ -38,7 +40,9 @@ _INSIDE_MOUTH = np.r_[MOUTH_SOCKET, GUMS_AND_TONGUE.start : LOWER_TEETH.stop]
 class Figure:
     """One person's buffers, textures and strands in one renderer."""
 
-    def __init__(self, renderer: Renderer, person: SyntheticPerson, mesh: HeadMesh, light: StudioLight, pixel_m: float) -> None:
+    def __init__(
+        self, renderer: Renderer, person: SyntheticPerson, mesh: HeadMesh, light: StudioLight, pixel_m: float
+    ) -> None:
         """Grow, paint and bake, under this light."""
         self.renderer, self.person, self.mesh, self.light = renderer, person, mesh, light
         self.pixel_m = pixel_m
@@ -51,6 +55,7 @@ class Figure:
         self.lids = lid_edges(mesh)
         self.eyes = {"left": Eyeball.of(mesh.face, True), "right": Eyeball.of(mesh.face, False)}
         self._items: list[Item] = []
+        self._following: list[tuple[FollowingStrands, Any]] = []
         self._casters: list[tuple[Any, dict[str, Any]]] = []
         self._build_head()
         self._build_cloth()
@@ -83,7 +88,7 @@ class Figure:
         self._write_head(moment, in_head, placed, normals)
         cloth = _moved(self.mean_pose, self.garment.at(moment.breath).reshape(-1, 3)).reshape(self.garment.points.shape)
         self._write_cloth(cloth)
-        for strands, buffer in ((self.brows, self._brow_buffer), (self.lashes, self._lash_buffer)):
+        for strands, buffer in self._following:
             buffer.write(strands.at(placed, normals).vertices().tobytes())
         top = self._chin - 0.006
         for item in self._hair_items:
@@ -113,7 +118,7 @@ class Figure:
             front_first = np.argsort(-mesh.mean[mesh.vertex[triangles], 2].max(1), kind="stable")
             index = gl.buffer(np.ascontiguousarray(triangles[front_first], np.int32).tobytes())
             self._items.append(Item(program, self._head_array(program, index), uniforms=uniforms, blend=blend))
-        self._eye_items = dict(zip(("left", "right"), self._items[-2:], strict=True))
+        self._eye_items: dict[str, Item] = dict(zip(("left", "right"), self._items[-2:], strict=True))
         index = gl.buffer(np.ascontiguousarray(mesh.of(Material.LACRIMAL), np.int32).tobytes())
         self._tear_item = Item("head+tear", self._head_array("head+tear", index), blend=True)
         shadow = gl.buffer(np.ascontiguousarray(np.concatenate([visible, mesh.of(Material.TEETH)]), np.int32).tobytes())
@@ -123,11 +128,13 @@ class Figure:
         parts = [(self._head_buffer, *_HEAD_FORMAT), (self._still_buffer, *_STILL_FORMAT)]
         return self._array(name, parts, index)
 
-    def _array(self, name: str, parts: list[tuple[Any, str, tuple[str, ...]]], index: Any) -> Any:
+    def _array(self, name: str, parts: Sequence[tuple[Any, str, tuple[str, ...]]], index: Any) -> Any:
         program = self.renderer.program(name)
         content = []
         for buffer, form, names in parts:
-            pieces = [piece if n in program else f"{int(piece[0]) * 4}x" for piece, n in zip(form.split(), names, strict=True)]
+            pieces = [
+                piece if n in program else f"{int(piece[0]) * 4}x" for piece, n in zip(form.split(), names, strict=True)
+            ]
             used = [n for n in names if n in program]
             if used:
                 content.append((buffer, " ".join(pieces), *used))
@@ -158,15 +165,17 @@ class Figure:
     def _build_following(self) -> None:
         gl, still = self.renderer.gl, np.eye(4, dtype=np.float32)
         dark = tuple(0.12 * c for c in self.person.hair)
-        for name, strands, colour in (("brow", self.brows, self.person.brow), ("lash", self.lashes, dark)):
+        for strands, colour in ((self.brows, self.person.brow), (self.lashes, dark)):
             count = strands.width.size * 2
             buffer = gl.buffer(reserve=count * 48)
-            setattr(self, f"_{name}_buffer", buffer)
+            self._following.append((strands, buffer))
             placed = Strands(np.zeros((*strands.width.shape, 3), np.float32), strands.width, strands.shade,
                              strands.width, np.zeros((*strands.width.shape, 3), np.float32))  # fmt: skip
             uniforms = {"hair_colour": colour, "gloss": 0.12, "hair_shadow": 0.0, "to_world": still, "to_torso": still,
                         "stay": (-9.0, -8.0)}  # fmt: skip
-            self._items.append(Item("strand+strand", self._strand_array(buffer, placed, "strand+strand"), uniforms=uniforms))
+            self._items.append(
+                Item("strand+strand", self._strand_array(buffer, placed, "strand+strand"), uniforms=uniforms)
+            )
         self._items.insert(-1, self._tear_item)
 
     def _strand_array(self, buffer: Any, strands: Strands, name: str) -> Any:
@@ -175,7 +184,12 @@ class Figure:
 
     def _paint(self) -> None:
         gl = self.renderer.gl
-        skin = paint_skin(self.person, self._texture_positions(), self.mesh.mean, _densely(self.mesh.mean, self.lids))
+        skin = paint_skin(
+            self.person,
+            positions_in_texture(gl, self.mesh, self.texture_size),
+            self.mesh.mean,
+            _densely(self.mesh.mean, self.lids),
+        )
         for unit, name, picture in ((1, "skin_colour", skin.colour), (2, "skin_detail", skin.detail)):
             texture = gl.texture_array((self.texture_size, self.texture_size, 2), 4, picture.tobytes())
             texture.build_mipmaps()
@@ -190,30 +204,6 @@ class Figure:
         texels = picture.shape[0] / 3 / IRIS_RADIUS_M * self.pixel_m
         self.renderer.set("head+eye", iris_map=3, iris_radius=IRIS_RADIUS_M, pupil=0.38,
                           iris_lod=float(np.clip(np.log2(texels) - 0.6, 0, 6)))  # fmt: skip
-
-    def _texture_positions(self) -> Array:
-        """Return [2, S, S, 3]: where each texel of face and head lies on the mean face; NaN where none does."""
-        gl, mesh = self.renderer.gl, self.mesh
-        program = gl.program(
-            "#version 330\nin vec2 uv; in vec3 rest; uniform float layer; out vec3 p;\n"
-            "void main() { p = rest; gl_Position = vec4((uv - vec2(layer, 0.0)) * 2.0 - 1.0, 0.0, 1.0); }",
-            "#version 330\nin vec3 p; out vec4 o; void main() { o = vec4(p, 1.0); }",
-        )
-        texture = gl.texture((self.texture_size,) * 2, 4, dtype="f4")
-        target = gl.framebuffer([texture])
-        data = np.concatenate([mesh.uv, mesh.mean[mesh.vertex]], 1).astype(np.float32)
-        layers = []
-        for layer, material in enumerate((Material.FACE, Material.BACK_HEAD)):
-            target.use()
-            target.clear()
-            gl.enable_only(gl.NOTHING)
-            program["layer"].value = float(layer)
-            index = gl.buffer(np.ascontiguousarray(mesh.of(material)).tobytes())
-            gl.vertex_array(program, [(gl.buffer(data.tobytes()), "2f 3f", "uv", "rest")], index).render()
-            picture = np.frombuffer(texture.read(), np.float32).reshape(self.texture_size, self.texture_size, 4)
-            layers.append(np.where(picture[..., 3:] > 0.5, picture[..., :3], np.nan))
-        target.release()
-        return np.stack(layers).astype(np.float32)
 
     def _bake(self, jaw_open: float, count: int = 56) -> Array:
         """Measure what reaches each vertex at one opening of the jaw.
@@ -281,7 +271,12 @@ class Figure:
         closed = 0.5 * (value["eyeBlinkLeft"] + value["eyeBlinkRight"])
         self._tear_item.uniforms["open_lids"] = float(np.clip((0.85 - closed) / 0.3, 0, 1))
         smile = 0.5 * (value["mouthSmileLeft"] + value["mouthSmileRight"])
-        self._items[0].uniforms["wrinkle"] = (min(raised, 1.0), min(drawn, 1.0), min(squeezed + 0.3 * smile, 1.0), smile)
+        self._items[0].uniforms["wrinkle"] = (
+            min(raised, 1.0),
+            min(drawn, 1.0),
+            min(squeezed + 0.3 * smile, 1.0),
+            smile,
+        )
 
 
 def _densely(points: Array, edges: dict[tuple[str, str], NDArray[np.int64]], between: int = 8) -> Array:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from aednerf.face.model import FACE, IBUG68_VERTICES
 from aednerf.synthetic.mesh import HeadMesh, Material
 from aednerf.synthetic.person import SyntheticPerson
 from aednerf.synthetic.strands import Strands
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class FollowingStrands:
         weight = self.weight[..., None]
         out = (normals[self.vertex] * weight).sum(-2)
         placed = (points[self.vertex] * weight).sum(-2) + out * self.height[..., None]
-        return Strands(placed.astype(np.float32), self.width, self.shade, np.ones_like(self.width), out.astype(np.float32))
+        return Strands(
+            placed.astype(np.float32), self.width, self.shade, np.ones_like(self.width), out.astype(np.float32)
+        )
 
 
 def grow_brows(person: SyntheticPerson, mesh: HeadMesh) -> FollowingStrands:
@@ -54,7 +56,9 @@ def grow_brows(person: SyntheticPerson, mesh: HeadMesh) -> FollowingStrands:
         across = rng.uniform(-1, 1, count)
         base[:, 1] += across * thick - 0.0018 - 0.0012 * (1 - t) ** 4
         outward = np.sign(knots[-1, 0])
-        turn = np.interp(t, [0, 0.12, 0.3, 0.6, 1], [64, 52, 30, 10, -20]) - across * np.interp(t, [0, 0.3, 1], [6, 22, 12])
+        turn = np.interp(t, [0, 0.12, 0.3, 0.6, 1], [64, 52, 30, 10, -20]) - across * np.interp(
+            t, [0, 0.3, 1], [6, 22, 12]
+        )
         turn = np.radians(turn + rng.normal(0, 8, count))
         reach = np.interp(t, [0, 0.15, 0.5, 1], [0.0055, 0.0080, 0.0085, 0.0055]) * rng.uniform(0.7, 1.15, count)
         s = np.linspace(0, 1, length)
@@ -63,7 +67,9 @@ def grow_brows(person: SyntheticPerson, mesh: HeadMesh) -> FollowingStrands:
         dx, dy = np.cos(bend) * step * outward, np.sin(bend) * step
         path = np.stack([base[:, :1] + np.cumsum(dx, 1) - dx, base[:, 1:2] + np.cumsum(dy, 1) - dy], -1)
         paths.append(np.concatenate([path, np.broadcast_to(base[:, 2:, None], (count, length, 1))], -1))
-        widths.append(np.full((count, length), 0.00024) * np.linspace(1, 0.25, length) * rng.uniform(0.7, 1.2, (count, 1)))
+        widths.append(
+            np.full((count, length), 0.00024) * np.linspace(1, 0.25, length) * rng.uniform(0.7, 1.2, (count, 1))
+        )
     path, s = np.concatenate(paths), np.linspace(0, 1, length)
     height = 0.00015 + 0.0011 * np.sin(s * np.pi * 0.7)
     vertex, weight = _bind_from_front(mesh, path.reshape(-1, 3))
@@ -75,7 +81,7 @@ def grow_brows(person: SyntheticPerson, mesh: HeadMesh) -> FollowingStrands:
 
 
 def grow_lashes(person: SyntheticPerson, mesh: HeadMesh) -> FollowingStrands:
-    """Grow lashes along the model's lash surfaces: twelve grids of 18 by 5 squares, base above, tips below in texture."""
+    """Grow lashes along the model's lash surfaces: twelve grids of 18 by 5 squares, base above in texture."""
     rng = np.random.default_rng(person.seed + 4)
     length, vertex, weight, width = 6, [], [], []
     for grid in lash_grids(mesh):
@@ -137,12 +143,12 @@ def _in_grid(grid: NDArray[np.int64], row: Array, column: Array) -> tuple[NDArra
 
 
 def _bind_from_front(mesh: HeadMesh, points: Array) -> tuple[NDArray[np.int64], Array]:
-    """Return the face's triangle [N, 3] in front of which each point lies (seen along z), and its barycentric weights."""
+    """Return the face's triangle [N, 3] that each point lies before (seen along z), and its barycentric weights."""
     neutral = mesh.face.neutral
     triangles = mesh.vertex[mesh.of(Material.FACE)]
     triangles = triangles[(triangles < FACE.stop).all(1) & (neutral[triangles][..., 2] > 0.03).all(1)]
     corners = neutral[triangles][..., :2]
-    candidates = cKDTree(corners.mean(1)).query(points[:, :2], k=12)[1]
+    candidates = np.asarray(KDTree(corners.mean(1)).query(points[:, :2], k=12)[1])
     a, b, c = (corners[candidates][:, :, i] for i in range(3))
     d, e, p = b - a, c - a, points[:, None, :2] - a
     area = d[..., 0] * e[..., 1] - d[..., 1] * e[..., 0]

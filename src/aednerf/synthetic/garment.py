@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
-from scipy.ndimage import gaussian_filter
-from scipy.spatial import cKDTree
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
+from scipy.spatial import KDTree
 
 from aednerf.face.model import MOUTH_SOCKET
 from aednerf.synthetic.mesh import HeadMesh
 from aednerf.synthetic.noise import Noise, smoothstep
 from aednerf.synthetic.person import SyntheticPerson
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 _AROUND, _DOWN, _TRIM = 180, 64, 9
 _BREATH_UP_M, _BREATH_OUT_M = 0.0028, 0.0030
@@ -122,7 +122,7 @@ def _surface(skin: Array, angle: Array, height: Array) -> Array:
     """Return [A]: about how far neck and shoulders reach from the neck's axis, at angles and heights."""
     near = skin[(skin[:, 1] < -0.075) & (skin[:, 2] < 0.085)]
     z = near[:, 2] - _axis(near[:, 1])
-    tree = cKDTree(np.stack([0.07 * np.abs(np.arctan2(near[:, 0], z)), near[:, 1]], -1))
+    tree = KDTree(np.stack([0.07 * np.abs(np.arctan2(near[:, 0], z)), near[:, 1]], -1))
     nearest = tree.query(np.stack([0.07 * np.abs(_wrapped(angle)), height], -1), k=6)[1]
     return np.hypot(near[:, 0], z)[nearest].mean(1)
 
@@ -130,7 +130,7 @@ def _surface(skin: Array, angle: Array, height: Array) -> Array:
 def _around_neck(angle: Array, radius: Array, neckline: Array, skin: Array, normals: Array) -> Array:
     """Return [A, 3]: the neckline laid on the skin."""
     ring = np.stack([np.sin(angle) * radius, neckline, np.cos(angle) * radius + _axis(neckline)], -1)
-    tree = cKDTree(skin)
+    tree = KDTree(skin)
     for _ in range(4):
         nearest = tree.query(ring, k=4)[1]
         normal = normals[nearest].mean(1)
@@ -164,15 +164,21 @@ def _rings(person: SyntheticPerson, angle: Array, ring: Array, shoulder: float) 
 
 def _outside(points: Array, skin: Array, normals: Array) -> Array:
     """Push the cloth out of the skin, then smooth what that bent."""
-    tree = cKDTree(skin)
+    tree = KDTree(skin)
     pushed = points.copy()
     for gap in (0.006, 0.005, 0.004):
         distance, nearest = tree.query(pushed.reshape(-1, 3))
         height = ((pushed.reshape(-1, 3) - skin[nearest]) * normals[nearest]).sum(-1)
         near = smoothstep(0.035, 0.02, distance)
-        pushed += (near * np.maximum(gap - height, 0))[:, None].reshape(*points.shape[:2], 1) * normals[nearest].reshape(points.shape)
+        pushed += (near * np.maximum(gap - height, 0))[:, None].reshape(*points.shape[:2], 1) * normals[
+            nearest
+        ].reshape(points.shape)
         pushed[1:] = np.stack(
-            [gaussian_filter(pushed[..., axis], (0.8, 1.5), mode=("nearest", "wrap"))[1:] for axis in range(3)], -1
+            [
+                gaussian_filter1d(gaussian_filter1d(pushed[..., axis], 0.8, 0), 1.5, 1, mode="wrap")[1:]
+                for axis in range(3)
+            ],
+            -1,
         )
     return pushed
 
@@ -183,19 +189,26 @@ def _folds(points: Array, angle: Array, noise: Noise) -> Array:
     height = noise.at(flat, 0.045, 1) + 0.5 * noise.at(flat, 0.022, 2)
     crease = np.exp(-(((np.abs(_wrapped(angle)) - np.radians(62)) / np.radians(8)) ** 2))  # between chest and arm
     inward = 0.016 * smoothstep(-0.165, -0.24, points[..., 1]) * crease
-    amount = 0.0022 * smoothstep(0.0, 0.5, np.linspace(0, 1, len(points)))[:, None] * height.reshape(points.shape[:2]) - inward
+    amount = (
+        0.0022 * smoothstep(0.0, 0.5, np.linspace(0, 1, len(points)))[:, None] * height.reshape(points.shape[:2])
+        - inward
+    )
     out = np.stack([np.sin(angle), np.zeros_like(angle), np.cos(angle)], -1)
     return amount[..., None] * out
 
 
 def _collar(ring: Array, skin: Array, normals: Array) -> Array:
     """Return [T, A, 3]: a rolled rib on the neckline `ring` [A, 3], from under the cloth over to its first row."""
-    out = gaussian_filter(normals[cKDTree(skin).query(ring, k=6)[1]].mean(1), (3.0, 0), mode="wrap")
+    out = gaussian_filter(normals[KDTree(skin).query(ring, k=6)[1]].mean(1), (3.0, 0), mode="wrap")
     out /= np.linalg.norm(out, axis=-1, keepdims=True)
     up = np.array([0.0, 1.0, 0.0]) - out[:, 1:2] * out
     up /= np.linalg.norm(up, axis=-1, keepdims=True)
     rows = []
     for t in np.linspace(0, 1, _TRIM):
         turn = np.pi * (t * 1.06 - 0.03)
-        rows.append(ring + out * (0.0027 * (1 - np.cos(turn)) - 0.002) + up * (0.0075 * np.sin(turn) - 0.010 * max(1 - 3 * t, 0)))
+        rows.append(
+            ring
+            + out * (0.0027 * (1 - np.cos(turn)) - 0.002)
+            + up * (0.0075 * np.sin(turn) - 0.010 * max(1 - 3 * t, 0))
+        )
     return np.stack(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from aednerf.face.model import MOUTH_SOCKET
 from aednerf.synthetic.mesh import HeadMesh
@@ -13,7 +13,7 @@ from aednerf.synthetic.person import SyntheticPerson
 from aednerf.synthetic.skin import scalp_mask
 from aednerf.synthetic.strands import Strands
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 
 class Head:
@@ -27,7 +27,7 @@ class Head:
         keep = ~ear & (skin[:, 1] > -0.115)
         self.points, self.normals = skin[keep], mesh.normals(mesh.face.neutral)[: MOUTH_SOCKET.start][keep]
         self.ear = float(np.abs(skin[ear, 0]).max()), skin[ear & (skin[:, 0] > 0)].mean(0)
-        self._tree = cKDTree(self.points)
+        self._tree = KDTree(self.points)
 
     def above(self, points: Array) -> tuple[Array, Array]:
         """Return the height [N] over the skin (large where there is none near) and the skin's normal [N, 3] there."""
@@ -68,7 +68,7 @@ def _unit(vectors: Array) -> Array:
 def _gather(points: Array, rng: np.random.Generator, n_locks: int, amount: Array) -> Array:
     """Draw strands [S, K, 3] together in locks, by `amount` [K] or [S, K] along them."""
     guides = points[rng.choice(len(points), n_locks, replace=False)]
-    nearest = cKDTree(guides[:, 0]).query(points[:, 0])[1]
+    nearest = KDTree(guides[:, 0]).query(points[:, 0])[1]
     led = guides[nearest]
     shift = points[:, :1] - led[:, :1]
     target = led + 0.35 * shift
@@ -79,7 +79,9 @@ def _crop(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) ->
     """Short at the sides, longer and swept to the side on top."""
     roots, normals, mean = _roots(mesh, noise, rng, 16000)
     n, length = len(roots), 6
-    top = smoothstep(0.078, 0.118, mean[:, 1] + 0.10 * np.clip(-mean[:, 2], 0, 0.1) * 0 + 0.004 * noise.at(mean, 0.03, 90))
+    top = smoothstep(
+        0.078, 0.118, mean[:, 1] + 0.10 * np.clip(-mean[:, 2], 0, 0.1) * 0 + 0.004 * noise.at(mean, 0.03, 90)
+    )
     front = smoothstep(0.0, 0.085, mean[:, 2])
     reach = (0.0055 + (0.019 + 0.017 * front) * top) * rng.uniform(0.72, 1.08, n)
     reach = reach * (0.35 + 0.65 * smoothstep(0.1, 0.9, scalp_mask(mean, noise)))
@@ -120,7 +122,13 @@ def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> 
     low = smoothstep(0.095, 0.045, mean[:, 1])[:, None] * smoothstep(0.06, 0.0, mean[:, 2])[:, None]
     away = away + (np.stack([0.12 * side, -np.ones(n), np.full(n, -0.25)], -1) - away) * low
     heading = _unit(_unit(away - (away * normals).sum(1, keepdims=True) * normals) + (0.42 - 0.34 * low) * normals)
-    tip = chin + 0.018 + 0.010 * noise.at(mean, 0.02, 94) + 0.008 * rng.standard_normal(n) + 0.030 * (rng.random(n) < 0.12)
+    tip = (
+        chin
+        + 0.018
+        + 0.010 * noise.at(mean, 0.02, 94)
+        + 0.008 * rng.standard_normal(n)
+        + 0.030 * (rng.random(n) < 0.12)
+    )
     tip += 0.014 * smoothstep(0.02, -0.08, roots[:, 2])
     place, path, alive = roots, [roots], np.ones(n, bool)
     layer = layer * (1 - 0.75 * low[:, 0])
@@ -195,7 +203,9 @@ def _round_the_ear(points: Array, head: Head, layer: Array) -> Array:
 
 def _resample(paths: Array, count: int) -> Array:
     """Return [S, count, 3]: points at equal arc lengths of paths [S, M, 3]."""
-    along = np.concatenate([np.zeros((len(paths), 1)), np.linalg.norm(np.diff(paths, axis=1), axis=-1).cumsum(1)], axis=1)
+    along = np.concatenate(
+        [np.zeros((len(paths), 1)), np.linalg.norm(np.diff(paths, axis=1), axis=-1).cumsum(1)], axis=1
+    )
     out = np.empty((len(paths), count, 3))
     for k, path in enumerate(paths):
         at = np.linspace(0, along[k, -1], count)

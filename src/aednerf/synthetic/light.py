@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class StudioLight:
     @staticmethod
     def portrait() -> StudioLight:
         """Return a soft key from the upper left, a cool fill from the right, and two rims from behind."""
-        directions = np.array([[-0.52, 0.50, 0.78], [0.85, 0.10, 0.62], [0.78, 0.42, -0.62], [-0.86, 0.35, -0.52]], np.float32)
+        directions = np.array(
+            [[-0.52, 0.50, 0.78], [0.85, 0.10, 0.62], [0.78, 0.42, -0.62], [-0.86, 0.35, -0.52]], np.float32
+        )
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         colours = np.array([[1.62, 1.50, 1.36], [0.30, 0.30, 0.32], [0.95, 1.0, 1.1], [0.7, 0.66, 0.62]], np.float32)
         return StudioLight(directions, colours, np.array([0.22, 0.40, 0.2, 0.2], np.float32))

@@ -1,4 +1,4 @@
-"""The head as the rasteriser draws it: ICT-FaceKit's mesh with texture coordinates, normals, neck weights and labels."""
+"""The head as the rasteriser draws it: ICT-FaceKit's mesh with texture coordinates, normals and neck weights."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from aednerf.core.errors import InputError
 from aednerf.face.model import MOUTH_SOCKET, FaceModel, PersonPoints
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 NECK_BLEND_M = 0.075
 """Over this height below the chin the neck goes over from the head's motion to the torso's."""
@@ -94,7 +94,8 @@ class HeadMesh:
         return HeadMesh(
             face, model.mesh.neutral, vertex, uv[pairs[:, 1]].astype(np.float32), triangles,
             np.concatenate([material, material[whole]]), spread,
-            _head_weight(face.neutral, jaw), np.where(_is_ear(model.mesh.neutral), np.float32(-1), _below_jaw(face.neutral, jaw)),
+            _head_weight(face.neutral, jaw),
+            np.where(_is_ear(model.mesh.neutral), np.float32(-1), _below_jaw(face.neutral, jaw)),
         )  # fmt: skip
 
     def normals(self, points: Array) -> Array:
@@ -134,7 +135,7 @@ def _below_jaw(points: Array, jaw: Array) -> Array:
     """Measure each point [V, 3] against the jaw's contour [17, 3], closed behind by a line to the nape."""
     t = np.linspace(0, 16, 321)
     contour = np.stack([np.interp(t, np.arange(17), jaw[:, axis]) for axis in range(3)], axis=-1)
-    nearest = contour[cKDTree(contour).query(points)[1]]
+    nearest = contour[KDTree(contour).query(points)[1]]
     down = np.array([0, -0.88, -0.47])
     below = (points - nearest) @ down - 0.004
     # Behind the ears the border runs from the lobes to the nape.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 _LATTICE = 48
 
@@ -29,7 +29,9 @@ class Noise:
         Returns:
             [N] about standard normal.
         """
-        shifted = points / np.float32(wavelength) + np.float32(17.31 * channel) + np.array([3.7, 11.1, 23.9], np.float32)
+        shifted = (
+            points / np.float32(wavelength) + np.float32(17.31 * channel) + np.array([3.7, 11.1, 23.9], np.float32)
+        )
         return 1.6 * map_coordinates(self._lattice, shifted.T, order=1, mode="grid-wrap")
 
     def fractal(self, points: Array, wavelength: float, octaves: int, channel: int = 0) -> Array:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from aednerf.face.model import IBUG68_VERTICES
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 
 def directions(count: int) -> Array:

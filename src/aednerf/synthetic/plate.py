@@ -26,11 +26,16 @@ def paint_plate(person: SyntheticPerson, size: int) -> NDArray[np.uint8]:
         picture = picture * (1 + cv2.GaussianBlur(layer, (0, 0), 11)[..., None] * tint)
     for _ in range(7):  # lights
         layer = np.zeros((work, work), np.float32)
-        centre = (int(rng.choice([rng.uniform(0.0, 0.22), rng.uniform(0.78, 1.0)]) * work), int(rng.uniform(0.05, 0.7) * work))
+        centre = (
+            int(rng.choice([rng.uniform(0.0, 0.22), rng.uniform(0.78, 1.0)]) * work),
+            int(rng.uniform(0.05, 0.7) * work),
+        )
         cv2.circle(layer, centre, int(rng.uniform(9, 22)), 1.0, -1, cv2.LINE_AA)
         warm = np.array([1.0, rng.uniform(0.62, 0.9), rng.uniform(0.35, 0.7)], np.float32)
         picture = picture + cv2.GaussianBlur(layer, (0, 0), 3.5)[..., None] * warm * rng.uniform(0.02, 0.09)
     picture = cv2.GaussianBlur(picture, (0, 0), 3)
     coded = np.clip(picture, 0, 1) ** (1 / 2.2) + rng.normal(0, 0.004, (work, work, 1))
-    coded = cv2.resize(coded.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA if size < work else cv2.INTER_CUBIC)
+    coded = cv2.resize(
+        coded.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA if size < work else cv2.INTER_CUBIC
+    )
     return np.rint(np.clip(coded, 0, 1) * 255).astype(np.uint8)

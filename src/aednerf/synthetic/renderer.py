@@ -1,4 +1,4 @@
-"""The rasteriser: draws vertex buffers with OpenGL over EGL (a GPU's driver or Mesa's software one) and reads them back."""
+"""The rasteriser: draws vertex buffers with OpenGL over EGL (a GPU's driver, or Mesa's) and reads them back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from aednerf.core.errors import MachineError
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 SHADOW_SIZE = 1024
 PROBE_SIZE = 384
@@ -89,7 +89,8 @@ def open_context() -> Any:
     except ImportError:
         raise MachineError("Rendering needs moderngl: pip install 'aednerf[synthetic]'.") from None
     try:
-        return moderngl.create_context(standalone=True, backend="egl", require=330)
+        settings: Any = {"backend": "egl"}
+        return moderngl.create_context(standalone=True, require=330, **settings)
     except Exception as error:
         raise MachineError(
             f"No OpenGL over EGL ({error}). Install a GPU's driver or Mesa: apt-get install libegl1 libgl1-mesa-dri."

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from aednerf.face.model import IBUG68_VERTICES
 from aednerf.synthetic.noise import Noise, smoothstep
 from aednerf.synthetic.person import SyntheticPerson
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 
 class SkinTextures(NamedTuple):
@@ -42,7 +42,7 @@ def paint_skin(person: SyntheticPerson, positions: Array, mean: Array, lids: Arr
     lips, scalp = lip_mask(points, marks), scalp_mask(points, noise)
     colour = _colour(person, points, marks, noise, lips, scalp)
     oil = _oil(points, lips, noise)
-    edge = np.exp(-0.5 * (cKDTree(lids).query(points)[0] / 0.0008) ** 2).astype(np.float32)
+    edge = np.exp(-0.5 * (KDTree(lids).query(points)[0] / 0.0008) ** 2).astype(np.float32)
     colour *= 1 - edge[:, None] * np.array([0.66, 0.72, 0.74]) * min(1.0, 0.75 * person.lash_length)
     height, cavity = _relief(points, noise, lips)
     maps = [_filled(values, used) for values in (*np.sqrt(np.clip(colour.T, 0, 1)), oil, cavity, scalp)]
@@ -61,7 +61,7 @@ def lip_mask(points: Array, marks: Array) -> Array:
     upper = _curve(marks[48:55], t)
     lower = _curve(marks[[48, 59, 58, 57, 56, 55, 54]], t)
     contour = np.concatenate([upper, lower])
-    distance = cKDTree(contour[:, :2]).query(points[:, :2])[0].astype(np.float32)
+    distance = KDTree(contour[:, :2]).query(points[:, :2])[0].astype(np.float32)
     x, y = points[:, 0], points[:, 1]
     inside = (y < np.interp(x, upper[:, 0], upper[:, 1])) & (y > np.interp(x, lower[:, 0], lower[:, 1]))
     inside &= (np.abs(x) < marks[54, 0]) & (points[:, 2] > 0.075)
@@ -71,7 +71,22 @@ def lip_mask(points: Array, marks: Array) -> Array:
 def hairline(azimuth: Array) -> Array:
     """Return the height in metres above which hair grows, by the azimuth in degrees (0 in front, 180 behind)."""
     angles = [0, 18, 34, 46, 56, 64, 72, 80, 88, 100, 112, 130, 150, 180]
-    heights = [0.1030, 0.1035, 0.1000, 0.0880, 0.0680, 0.0440, 0.0240, 0.0180, 0.050, 0.045, 0.002, -0.026, -0.038, -0.042]
+    heights = [
+        0.1030,
+        0.1035,
+        0.1000,
+        0.0880,
+        0.0680,
+        0.0440,
+        0.0240,
+        0.0180,
+        0.050,
+        0.045,
+        0.002,
+        -0.026,
+        -0.038,
+        -0.042,
+    ]
     return np.interp(azimuth, angles, heights).astype(np.float32)
 
 
@@ -112,15 +127,27 @@ def _colour(person: SyntheticPerson, points: Array, marks: Array, noise: Noise, 
     colour = _tint(colour, blood, np.clip(red * (0.35 + person.redness), 0, 1.2))
     shade = 0.55 * _blob(points, (0.026, 0.0225, 0.095), 0.0065) + 0.45 * _blob(points, (0.018, 0.027, 0.094), 0.005)
     colour = _tint(colour, np.array([0.80, 0.69, 0.72], np.float32), np.clip(shade, 0, 1))
-    colour = _tint(colour, brown, 0.22 * _near(points, _curve(marks[[48, 59, 58, 57, 56, 55, 54]], np.linspace(0, 1, 60)), 0.004))
+    colour = _tint(
+        colour, brown, 0.22 * _near(points, _curve(marks[[48, 59, 58, 57, 56, 55, 54]], np.linspace(0, 1, 60)), 0.004)
+    )
     for knots in (marks[17:22], marks[22:27]):
         line = _curve(knots, np.linspace(0, 1, 60)) - np.array([0, 0.0016, 0], np.float32)
-        colour = _tint(colour, np.asarray(person.brow) / base, 0.5 * _near(points, line, 0.0024 * person.brow_weight**0.5))
+        colour = _tint(
+            colour, np.asarray(person.brow) / base, 0.5 * _near(points, line, 0.0024 * person.brow_weight**0.5)
+        )
     colour = _spots(person, colour, points, brown)
     if person.stubble:
-        colour = _tint(colour, blue * 0.62, person.stubble * beard_mask(points, marks) * (0.62 + 0.25 * noise.at(points, 0.0011, 50)))
-    lip = np.asarray(person.lips) * (1 + 0.10 * noise.fractal(points * np.array([1, 0.28, 0.28], np.float32), 0.0012, 2, 60)[:, None])
-    lip = lip * (1 - 0.18 * smoothstep(0.0075, 0.0, np.abs(points[:, 1] - 0.5 * (marks[62, 1] + marks[66, 1])))[:, None])
+        colour = _tint(
+            colour,
+            blue * 0.62,
+            person.stubble * beard_mask(points, marks) * (0.62 + 0.25 * noise.at(points, 0.0011, 50)),
+        )
+    lip = np.asarray(person.lips) * (
+        1 + 0.10 * noise.fractal(points * np.array([1, 0.28, 0.28], np.float32), 0.0012, 2, 60)[:, None]
+    )
+    lip = lip * (
+        1 - 0.18 * smoothstep(0.0075, 0.0, np.abs(points[:, 1] - 0.5 * (marks[62, 1] + marks[66, 1])))[:, None]
+    )
     colour = colour * (1 - 0.93 * lips[:, None]) + lip * 0.93 * lips[:, None]
     hair = np.asarray(person.hair) * 1.15 + 0.025 * base
     cover = 0.92 * scalp[:, None] ** 1.3
@@ -132,7 +159,7 @@ def _tint(colour: Array, factor: Array, amount: Array) -> Array:
 
 
 def _near(points: Array, curve: Array, radius: float) -> Array:
-    return np.exp(-0.5 * (cKDTree(curve).query(points)[0] / radius) ** 2).astype(np.float32)
+    return np.exp(-0.5 * (KDTree(curve).query(points)[0] / radius) ** 2).astype(np.float32)
 
 
 def beard_mask(points: Array, marks: Array) -> Array:
@@ -149,13 +176,15 @@ def beard_mask(points: Array, marks: Array) -> Array:
 def _spots(person: SyntheticPerson, colour: Array, points: Array, brown: Array) -> Array:
     """Add freckles over nose and cheeks, and a few moles."""
     rng = np.random.default_rng(person.seed + 1)
-    tree = cKDTree(points)
+    tree = KDTree(points)
     where = _blob(points, (0.034, 0.008, 0.1), 0.020) + 0.8 * _blob(points, (0.0, 0.016, 0.122), 0.014) + 0.02
     count = int(900 * person.freckles)
     spots = points[rng.choice(len(points), count, p=where / where.sum())]
     amount = np.zeros(len(points), np.float32)
     radii, strengths = rng.uniform(0.0003, 0.00085, count), rng.uniform(0.12, 0.62, count)
-    moles = points[rng.choice(np.flatnonzero((points[:, 2] > 0.03) & (points[:, 1] < 0.09) & (points[:, 1] > -0.14)), 7)]
+    moles = points[
+        rng.choice(np.flatnonzero((points[:, 2] > 0.03) & (points[:, 1] < 0.09) & (points[:, 1] > -0.14)), 7)
+    ]
     for spot, radius, strength in (
         *zip(spots, radii, strengths, strict=True), *((mole, 0.0007, 0.9) for mole in moles),
     ):  # fmt: skip
@@ -200,5 +229,6 @@ def _filled(values: Array, used: NDArray[np.bool_]) -> Array:
 def _slope(height: Array, layer: int) -> Array:
     """Return [S, S, 2] the tangent-space normal's x and y, scaled by 1 / 0.6 slopes, of a height map in metres."""
     texel = (0.25, 0.36)[layer] / height.shape[1]  # metres, about: the textures span that much of the head
-    return np.stack([-cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=0.125), -cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=0.125)],
-                    axis=-1) / texel / 0.6  # fmt: skip
+    plane = height.astype(np.float32)
+    slopes = [cv2.Sobel(plane, cv2.CV_32F, i, 1 - i, scale=0.125) for i in (1, 0)]
+    return -np.stack(slopes, axis=-1) / texel / 0.6

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,15 @@ class Strands:
         tangent /= np.maximum(np.linalg.norm(tangent, axis=-1, keepdims=True), 1e-9)
         shade = np.broadcast_to(self.shade[:, None], self.width.shape)
         one = np.concatenate(
-            [self.points, tangent, self.outward, self.width[..., None] / 2, shade[..., None], self.occlusion[..., None]], -1
+            [
+                self.points,
+                tangent,
+                self.outward,
+                self.width[..., None] / 2,
+                shade[..., None],
+                self.occlusion[..., None],
+            ],
+            -1,
         )
         both = np.repeat(one[:, :, None], 2, axis=2)
         both[:, :, 1, 9] *= -1

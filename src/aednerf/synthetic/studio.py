@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from aednerf.assets import find
 from aednerf.capture.face_table import FaceTable
 from aednerf.core.errors import InputError
-from aednerf.core.records import Camera
 from aednerf.face.model import FaceModel, PersonPoints
 from aednerf.synthetic.camera import REST_TRANSLATION, clip_matrix, orbit, recording_camera
 from aednerf.synthetic.figure import Figure
@@ -22,7 +21,7 @@ from aednerf.synthetic.person import SyntheticPerson
 from aednerf.synthetic.plate import paint_plate
 from aednerf.synthetic.renderer import Pixels, Renderer
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 _STAY = np.eye(3, 4, dtype=np.float32)
 
@@ -43,7 +42,7 @@ class Studio:
         Args:
             person: who.
             size: the pictures' width and height in pixels.
-            mean_rotation: [3, 3] the recording's mean head pose, under which the torso stays; facing the camera if none.
+            mean_rotation: [3, 3] the recording's mean head pose, under which the torso stays; to the front if none.
             mean_translation: [3] metres.
             supersampling: each pixel is drawn this many times in both directions, besides four samples each.
 
@@ -69,7 +68,9 @@ class Studio:
     def __enter__(self) -> Studio:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
