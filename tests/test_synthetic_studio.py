@@ -50,7 +50,7 @@ def moment(breath: float = 0.0, turn_deg: float = 0.0, **coefficients: float) ->
 
 @pytest.fixture(scope="module")
 def studio() -> Iterator[Studio]:
-    with Studio(PEOPLE["theo"], SIZE, supersampling=1) as made:
+    with Studio(PEOPLE["theo"], SIZE, supersampling=2) as made:
         yield made
 
 
@@ -78,7 +78,7 @@ def test_the_same_moment_gives_the_same_picture(studio: Studio) -> None:
 
 def test_another_studio_gives_the_same_picture(studio: Studio) -> None:
     at = moment(mouthSmile=0.4)
-    with Studio(PEOPLE["theo"], SIZE, supersampling=1) as other:
+    with Studio(PEOPLE["theo"], SIZE, supersampling=2) as other:
         difference = studio.shoot(at).image.astype(float) - other.shoot(at).image
     assert 10 * np.log10(255**2 / max((difference**2).mean(), 1e-9)) > 40
 

@@ -29,7 +29,7 @@ Array = NDArray[np.floating]
 IRIS_RADIUS_M = 0.0058
 TEXTURE_SIZE = 1024
 """For pictures whose pixels are finer than `COARSE_PIXEL_M`; half of it for others."""
-COARSE_PIXEL_M = 0.0006
+COARSE_PIXEL_M = 0.0012
 _HEAD_FORMAT = "3f 3f 2f 3f", ("in_position", "in_normal", "in_occlusion", "in_reach")
 _STILL_FORMAT = "2f 3f 1f", ("in_uv", "in_rest", "in_neck")
 _STRAND_FORMAT = "3f 3f 3f 1f 2f", ("in_position", "in_tangent", "in_outward", "in_half_width", "in_tone")
@@ -46,7 +46,7 @@ class Figure:
         """Grow, paint and bake, under this light."""
         self.renderer, self.person, self.mesh, self.light = renderer, person, mesh, light
         self.pixel_m = pixel_m
-        """What a drawn sample's pixel spans on the face."""
+        """What a pixel of the picture spans on the face."""
         self.texture_size = TEXTURE_SIZE if pixel_m < COARSE_PIXEL_M else TEXTURE_SIZE // 2
         self.mean_pose = np.eye(4, dtype=np.float32)
         """Where the torso stays; the owner sets it."""
@@ -193,7 +193,6 @@ class Figure:
         for unit, name, picture in ((1, "skin_colour", skin.colour), (2, "skin_detail", skin.detail)):
             texture = gl.texture_array((self.texture_size, self.texture_size, 2), 4, picture.tobytes())
             texture.build_mipmaps()
-            texture.anisotropy = 4.0
             texture.use(unit)
             self.renderer.set("head+skin", **{name: unit})
         picture = paint_eye(self.person)
@@ -201,7 +200,7 @@ class Figure:
         texture.build_mipmaps()
         texture.repeat_y = False
         texture.use(3)
-        texels = picture.shape[0] / 3 / IRIS_RADIUS_M * self.pixel_m
+        texels = picture.shape[0] / 3 / IRIS_RADIUS_M * self.pixel_m / self.renderer.supersampling
         self.renderer.set("head+eye", iris_map=3, iris_radius=IRIS_RADIUS_M, pupil=0.38,
                           iris_lod=float(np.clip(np.log2(texels) - 0.6, 0, 6)))  # fmt: skip
 

@@ -65,14 +65,14 @@ def _unit(vectors: Array) -> Array:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
 
 
-def _gather(points: Array, rng: np.random.Generator, n_locks: int, amount: Array) -> Array:
-    """Draw strands [S, K, 3] together in locks, by `amount` [K] or [S, K] along them."""
+def _gather(points: Array, rng: np.random.Generator, n_locks: int, amount: Array) -> tuple[Array, NDArray[np.intp]]:
+    """Draw strands [S, K, 3] together in locks, by `amount` [K] or [S, K] along them; return each strand's lock too."""
     guides = points[rng.choice(len(points), n_locks, replace=False)]
     nearest = KDTree(guides[:, 0]).query(points[:, 0])[1]
     led = guides[nearest]
     shift = points[:, :1] - led[:, :1]
     target = led + 0.35 * shift
-    return points + (target - points) * np.broadcast_to(amount, points.shape[:2])[..., None]
+    return points + (target - points) * np.broadcast_to(amount, points.shape[:2])[..., None], nearest
 
 
 def _crop(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> Strands:
@@ -101,12 +101,12 @@ def _crop(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) ->
         place = place + np.maximum(0.0006 * (k + 1) - height, 0)[:, None] * normal
         path.append(place)
     s = np.linspace(0, 1, length)
-    points = _gather(np.stack(path, 1), rng, 900, 0.75 * s**1.2 * top[:, None])
+    points, lock = _gather(np.stack(path, 1), rng, 900, 0.75 * s**1.2 * top[:, None])
     points = points + 0.0006 * s[:, None] ** 2 * rng.standard_normal((n, 1, 3)) * (0.4 + top)[:, None, None]
     width = 0.00042 * np.linspace(1, 0.25, length) * np.ones((n, 1))
     occlusion = 1 - (0.72 * (1 - s) ** 1.2) * (0.45 + 0.55 * top[:, None])
     outward = np.broadcast_to(normals[:, None], points.shape)
-    return _strands(points, width, rng, occlusion, outward)
+    return _strands(points, width, _tones(lock, rng), occlusion, outward)
 
 
 def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> Strands:
@@ -154,7 +154,7 @@ def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> 
     long = np.linalg.norm(paths[:, -1] - paths[:, 0], axis=1) > 0.045  # cut ends at the hairline would stand alone
     points, layer, n = _resample(paths[long], 12), layer[long], int(long.sum())
     s = np.linspace(0, 1, points.shape[1])
-    points = _gather(points, rng, 420, 0.62 * s**0.9)
+    points, lock = _gather(points, rng, 420, 0.62 * s**0.9)
     wave = np.sin(s * 9 + 6.28 * rng.random((n, 1)))[..., None] * 0.0011 * s[:, None]
     points = points + wave * rng.standard_normal((n, 1, 3)) + 0.0010 * s[:, None] ** 2 * rng.standard_normal((n, 1, 3))
     flying = (rng.random(n) < 0.035)[:, None, None] * s[:, None] ** 1.5 * rng.normal(0, 0.0065, (n, 1, 3))
@@ -170,7 +170,7 @@ def _bob(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) -> 
     width = 0.00054 * np.interp(s, [0, 0.5, 1], [0.8, 1.0, 0.35]) * np.ones((n, 1))
     occlusion = (0.34 + 0.66 * layer[:, None]) * np.interp(s, [0, 0.12, 0.8, 1], [0.62, 0.95, 1.0, 0.9])
     kept = ~stray
-    return _strands(points[kept], width[kept], rng, occlusion[kept], outward[kept])
+    return _strands(points[kept], width[kept], _tones(lock, rng)[kept], occlusion[kept], outward[kept])
 
 
 def _in_the_way(points: Array) -> NDArray[np.bool_]:
@@ -214,11 +214,15 @@ def _resample(paths: Array, count: int) -> Array:
     return out
 
 
-def _strands(points: Array, width: Array, rng: np.random.Generator, occlusion: Array, outward: Array) -> Strands:
+def _tones(lock: NDArray[np.intp], rng: np.random.Generator) -> Array:
+    """Return [S] in [0, 1]: strands of one lock have nearly one tone."""
+    return 0.6 * rng.random(int(lock.max()) + 1)[lock] + 0.4 * rng.random(len(lock))
+
+
+def _strands(points: Array, width: Array, shade: Array, occlusion: Array, outward: Array) -> Strands:
     order = np.argsort(-occlusion.mean(1))  # outer strands first: the depth test then spares the inner ones' shading
-    lock = rng.random(len(points))
     return Strands(
         points[order].astype(np.float32), np.broadcast_to(width, points.shape[:2])[order].astype(np.float32),
-        lock[order].astype(np.float32), np.broadcast_to(occlusion, points.shape[:2])[order].astype(np.float32),
+        shade[order].astype(np.float32), np.broadcast_to(occlusion, points.shape[:2])[order].astype(np.float32),
         outward[order].astype(np.float32),
     )  # fmt: skip

@@ -15,7 +15,6 @@ Array = NDArray[np.floating]
 
 SHADOW_SIZE = 1024
 PROBE_SIZE = 384
-_SAMPLES = 4
 
 
 @dataclass
@@ -106,12 +105,8 @@ class Renderer:
         self.size, self.supersampling = size, supersampling
         drawn = (size * supersampling,) * 2
         self._programs: dict[str, Any] = {}
-        self._target = self.gl.framebuffer(
-            [self.gl.renderbuffer(drawn, 4, samples=_SAMPLES) for _ in range(2)],
-            self.gl.depth_renderbuffer(drawn, samples=_SAMPLES),
-        )
-        self._resolved = [self.gl.texture(drawn, 4) for _ in range(2)]
-        self._readable = self.gl.framebuffer(self._resolved)
+        self._drawn = [self.gl.texture(drawn, 4) for _ in range(2)]
+        self._target = self.gl.framebuffer(self._drawn, self.gl.depth_renderbuffer(drawn))
         self.shadow, self.probe = DepthMap(self.gl, SHADOW_SIZE), DepthMap(self.gl, PROBE_SIZE)
 
     def program(self, name: str) -> Any:
@@ -139,18 +134,17 @@ class Renderer:
             self.gl.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
             self.set(item.program, **item.uniforms)
             item.vertices.render()
-        self._resolve()
-        return Pixels(*(self._reduced(texture) for texture in self._resolved))
-
-    def _resolve(self) -> None:
-        """Average the samples of each attachment into its texture."""
-        self.gl.copy_framebuffer(self._readable, self._target)
+        return Pixels(*(self._reduced(texture) for texture in self._drawn))
 
     def _reduced(self, texture: Any) -> Array:
         """Average the supersampled picture over each pixel."""
         k, size = self.supersampling, self.size
         wide = np.frombuffer(texture.read(alignment=1), np.uint8).reshape(size, k, size, k, 4)
-        return wide.astype(np.uint16).sum((1, 3), dtype=np.uint16).astype(np.float32) / np.float32(255 * k * k)
+        total = np.zeros((size, size, 4), np.uint16)
+        for i in range(k):
+            for j in range(k):
+                total += wide[:, i, :, j]
+        return total.astype(np.float32) / np.float32(255 * k * k)
 
     def close(self) -> None:
         """Give the context back."""

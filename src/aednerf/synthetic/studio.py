@@ -35,7 +35,7 @@ class Studio:
         size: int,
         mean_rotation: Array | None = None,
         mean_translation: Array | None = None,
-        supersampling: int = 2,
+        supersampling: int = 3,
     ) -> None:
         """Grow and paint the person, which takes some seconds.
 
@@ -44,7 +44,8 @@ class Studio:
             size: the pictures' width and height in pixels.
             mean_rotation: [3, 3] the recording's mean head pose, under which the torso stays; to the front if none.
             mean_translation: [3] metres.
-            supersampling: each pixel is drawn this many times in both directions, besides four samples each.
+            supersampling: each pixel is drawn this many times in both directions; against 16, 3 is 46 dB and 4 is 49 dB
+                (multisampling costs more for the same).
 
         Raises:
             InputError: the size is not positive, or the face model is missing.
@@ -60,7 +61,7 @@ class Studio:
         self._renderer = Renderer(size, supersampling)
         mesh = HeadMesh.load(self._path, person.weights())
         self._light = StudioLight.portrait()
-        pixel_m = -float(pose[2, 3]) / (self.camera.focal_px * supersampling)
+        pixel_m = -float(pose[2, 3]) / self.camera.focal_px
         self._figure = Figure(self._renderer, person, mesh, self._light, pixel_m)
         self._figure.mean_pose = pose
         self.face: PersonPoints = mesh.face

@@ -61,7 +61,8 @@ void main() {
         vec3 open = i == 0 ? shade : vec3(reached);
         diffuse += light_colour[i] * w * open / PI * 2.2;
         float area = light_spread[i] * 0.35;
-        float lobes = 0.78 * ggx(fine, v, l, min(rough + area, 1.0), 0.03) + 0.22 * ggx(fine, v, l, min(sharp + area, 1.0), 0.03);
+        float lobes = ggx(fine, v, l, min(rough + area, 1.0), 0.03);
+        if (i == 0) lobes = 0.78 * lobes + 0.22 * ggx(fine, v, l, min(sharp + area, 1.0), 0.03);
         gloss += light_colour[i] * lobes * reached * (i == 0 ? 2.2 : 1.2);
     }
     float nv = max(dot(fine, v), 0.0);

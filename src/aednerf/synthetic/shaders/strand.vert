@@ -18,7 +18,7 @@ out vec3 colour;
 // Strands are so thin that each vertex is lit once: far cheaper than each fragment.
 vec3 shade(vec3 position, vec3 t, vec3 n, vec3 v) {
     float open = in_tone.y;
-    vec3 albedo = hair_colour * mix(0.62, 1.5, in_tone.x);
+    vec3 albedo = hair_colour * mix(0.5, 1.6, in_tone.x);
     albedo = mix(albedo, albedo * vec3(1.25, 1.05, 0.85), smoothstep(0.8, 1.0, in_tone.x));
     float key = 1.0;
     if (hair_shadow > 0.0) key = lit_few(position, n, 0.0045, 0.012);
@@ -31,7 +31,7 @@ vec3 shade(vec3 position, vec3 t, vec3 n, vec3 v) {
         total += albedo * c * sqrt(max(1.0 - tl * tl, 0.0)) * 0.75;
         // Two highlights: one off the cuticle, tilted to the root; one through the strand, coloured, tilted to the tip.
         float th = tl + tv - (in_tone.x - 0.5) * 0.16;
-        shine += c * (exp(-pow((th - 0.12) / 0.20, 2.0)) * 0.045 + exp(-pow((th + 0.18) / 0.36, 2.0)) * 1.1 * albedo);
+        shine += c * (exp(-pow((th - 0.12) / 0.20, 2.0)) * 0.075 + exp(-pow((th + 0.18) / 0.36, 2.0)) * 1.1 * albedo);
     }
     return total + shine * gloss;
 }
