@@ -50,9 +50,10 @@ types: $(VENV)/.installed-dev
 
 check: lint types test
 
-# In whatever Python has PyTorch with CUDA: machines with a GPU come with their own.
+# In whatever Python has PyTorch with CUDA: machines with a GPU come with their own, often without the rest of the
+# requirements, so only files that have such tests are read.
 gpu:
-	PYTHONPATH=src $(PYTHON) -m pytest tests -o addopts=-ra -m gpu
+	PYTHONPATH=src $(PYTHON) -m pytest $$(grep -l 'mark.gpu$$' tests/*.py) -o addopts=-ra -m gpu
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """Train an avatar on a capture, measure it on the test part, and time how fast it speaks; write one JSON of figures.
 
-    python benchmarks/avatar.py CAPTURE --preset fast --speech speech.wav -o results/
+    python benchmarks/avatar.py CAPTURE --preset fast --speech speech.wav -o results/ [--set loss.spread=0.02]
 
 Works on a machine without PyAV and MediaPipe: give the speech as a 16 kHz mono 16-bit WAV; what needs them is `n/a`.
 """
@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from aednerf.capture.capture import Capture
 from aednerf.core.units import FPS
 from aednerf.evaluation.evaluate import evaluate
 from aednerf.media.audio import load_audio
+from aednerf.training.config import Preset, preset_named
 from aednerf.training.run import train
 
 WARM_UP_FRAMES = 10
@@ -35,6 +37,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("capture", type=Path)
     parser.add_argument("--preset", default="fast")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change the preset")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--speech", type=Path, required=True)
     parser.add_argument("--every", type=int, default=1, help="measure every so-manieth test frame")
     parser.add_argument("--device", default="auto")
@@ -45,7 +49,10 @@ def main() -> None:
     name = options.name or f"{options.capture.name}_{options.preset}"
     options.out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    avatar = train(options.capture, options.out / f"{name}.aednerf", options.preset, options.device, force=True)
+    preset = changed(preset_named(options.preset), options.set)
+    avatar = train(
+        options.capture, options.out / f"{name}.aednerf", preset, options.device, options.seed, force=True
+    )
     training_s = time.perf_counter() - started
     print(f"trained in {training_s:.1f} s", flush=True)
     speed = speaking_speed(avatar, options.speech)
@@ -68,6 +75,17 @@ def main() -> None:
     }
     assert report.rows
     (options.out / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def changed(preset: Preset, settings: list[str]) -> Preset:
+    """Return a preset with some of its values changed, each given as `loss.spread=0.02` or `n_steps=4000`."""
+    for setting in settings:
+        path, _, value = setting.partition("=")
+        group, _, name = path.rpartition(".")
+        inner = getattr(preset, group) if group else preset
+        inner = replace(inner, **{name: json.loads(value)})
+        preset = replace(preset, **{group: inner}) if group else inner
+    return preset
 
 
 def speaking_speed(avatar: Avatar, speech: Path) -> dict[str, Any]:

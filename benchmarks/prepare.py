@@ -1,6 +1,6 @@
 """Prepare recordings and write what it took and how well the tracking fits, as JSON.
 
-    python benchmarks/prepare.py me.mp4 -o results/prepare_me.json [--max-seconds 12]
+    python benchmarks/prepare.py me.mp4 -o results/prepare_me.json [--max-seconds 12] [--keep captures/me]
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ def main() -> None:
     parser.add_argument("videos", nargs="+", metavar="VIDEO[:EMOTION[:INTENSITY]]")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--max-seconds", type=float, default=None)
+    parser.add_argument("--keep", type=Path, default=None, help="leave the capture there")
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     clips = [require_clip(video) for video in options.videos]
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        capture = prepare(clips, Path(folder) / "capture", size=options.size, max_seconds=options.max_seconds)
+        place = options.keep or Path(folder) / "capture"
+        capture = prepare(clips, place, size=options.size, max_seconds=options.max_seconds)
         seconds = time.perf_counter() - started
     tracking, to_512 = capture.tracking, 512 / capture.size
     error = tracking.error_px[tracking.valid] * to_512

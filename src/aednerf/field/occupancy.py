@@ -43,6 +43,12 @@ class Occupancy(nn.Module):
         z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
         return torch.stack([x, y, z], dim=-1).view(-1, 3)
 
+    def cells_of(self, points: Tensor) -> Tensor:
+        """Return the indices [M] into R^3 of the cells that points [M, 3] within [-1, 1]^3 lie in."""
+        resolution = len(self.bits)
+        x, y, z = ((points + 1.0) * (resolution / 2)).long().clamp(0, resolution - 1).unbind(-1)
+        return (z * resolution + y) * resolution + x
+
     @torch.no_grad()
     def carve(self, may_hold: Tensor) -> None:
         """Keep only cells that may hold something [R^3] bool, for good (the loose hull of the mattes)."""
@@ -84,7 +90,6 @@ class Occupancy(nn.Module):
         """Set the bits and their box from the packed ones, as after loading."""
         bits = (self.packed.unsqueeze(1) & _bit_values(self.packed.device)) > 0
         self.set_bits(bits.view_as(self.bits))
-
 
 
 def _bit_values(device: torch.device) -> Tensor:

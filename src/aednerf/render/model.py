@@ -19,7 +19,7 @@ from aednerf.field.pose import PoseLayer
 from aednerf.field.torso import TorsoField
 from aednerf.ops.compilation import can_compile
 from aednerf.ops.composite import over
-from aednerf.render.captured import CapturedPicture, Drawn, capacity_for, render_listed
+from aednerf.render.captured import PLAIN_STAGES, CapturedPicture, Drawn, Stages, capacity_for, render_listed
 from aednerf.render.rays import Rays, cast, intrinsics_of, pixel_grid
 from aednerf.render.volume import Field, Space, render_frame
 
@@ -146,6 +146,7 @@ class FastPictures:
         self._model = model
         self._shade = torch.compile(model.head.forward, dynamic=False)
         self._torso = torch.compile(model.torso.forward, dynamic=False)
+        self._stages = Stages.compiled()
         low, high = model.occupancy.box
         self._n_candidates = math.ceil(float((high - low).norm()) / model.step) + 1
         self._pictures: dict[tuple[int, int], tuple[CapturedPicture, int]] = {}
@@ -171,16 +172,7 @@ class FastPictures:
         self._pictures[width, height] = CapturedPicture(draw, moment), capacity
 
     def _draw(self, moment: Moment, width: int, height: int, capacity: int) -> Drawn:
-        counts: list[Tensor] = []
-
-        def draw_head(field: Field, rays: Rays) -> Tensor:
-            rgba, count = render_listed(
-                field, rays, self._model.space, self._model.step, self._n_candidates, capacity
-            )
-            counts.append(count)
-            return rgba
-
-        return Drawn(self._model.compose(moment, width, height, self._shade, self._torso, draw_head), counts[0])
+        return self._compose(moment, width, height, self._shade, self._torso, capacity, self._stages)
 
     def _count(self, moment: Moment, width: int, height: int) -> int:
         """Count the samples of a moment by a field that is nothing."""
@@ -188,12 +180,18 @@ class FastPictures:
         def nothing(points: Tensor, _: object) -> tuple[Tensor, Tensor]:
             return torch.zeros_like(points[..., 0]), torch.zeros_like(points)
 
+        torso = self._model.torso.forward
+        return max(1, int(self._compose(moment, width, height, nothing, torso, 1, PLAIN_STAGES).n_samples))
+
+    def _compose(
+        self, moment: Moment, width: int, height: int, shade: Callable, torso: Callable, capacity: int, stages: Stages
+    ) -> Drawn:
         counts: list[Tensor] = []
+        model = self._model
 
         def draw_head(field: Field, rays: Rays) -> Tensor:
-            rgba, count = render_listed(field, rays, self._model.space, self._model.step, self._n_candidates, 1)
+            rgba, count = render_listed(field, rays, model.space, model.step, self._n_candidates, capacity, stages)
             counts.append(count)
             return rgba
 
-        self._model.compose(moment, width, height, nothing, self._model.torso.forward, draw_head)
-        return max(1, int(counts[0]))
+        return Drawn(model.compose(moment, width, height, shade, torso, draw_head), counts[0])

@@ -23,7 +23,7 @@ Field = Callable[[Tensor], tuple[Tensor, Tensor]]
 CM_PER_UNIT = HEAD_BOX_HALF_M * 100
 _OPAQUE_TRANSMITTANCE = 4e-3
 """A picture's ray ends where less than this passes: one code value."""
-_STEPS_AT_ONCE = 12
+_STEPS_AT_ONCE = 4
 """Steps that the rays of a picture advance before those that are opaque are dropped."""
 _POINTS_AT_ONCE = 1 << 20
 

@@ -24,6 +24,7 @@ from aednerf.training.frame_store import FrameStore, load_frames
 from aednerf.training.hull import loose_hull
 from aednerf.training.optimizer import make_optimizer, sample_scale, set_rates
 from aednerf.training.step import FieldStep
+from aednerf.training.visibility import visible_cells
 
 _CHECKPOINT_EVERY_S = 20.0
 _REPORT_EVERY = 50
@@ -76,7 +77,7 @@ def fit_field(
         torch.manual_seed(seed + 1_000_003 * begun.step)
     loop = _Loop(model, frames, preset, optimizer, begun)
     loop.run(lambda done: save_checkpoint(checkpoint, model, optimizer, done, identity), progress)
-    _settle_occupancy(loop.step, model)
+    _settle_occupancy(loop.step, model, frames)
     record = {
         "preset": preset.name, "seed": seed, "steps": preset.n_steps, "training_frames": frames.n_frames,
         "picture_size": frames.size, "loading_s": round(loading_s, 2), "compile_s": round(loop.compile_s, 2),
@@ -196,8 +197,9 @@ class _Loop:
         return replay
 
 
-def _settle_occupancy(step: FieldStep, model: AvatarModel) -> None:
-    """Measure the occupancy over many expressions without forgetting, stronger ones than recorded included."""
+def _settle_occupancy(step: FieldStep, model: AvatarModel, frames: FrameStore) -> None:
+    """Keep the cells that hold something in any expression, stronger than recorded ones included, and can be seen."""
     model.occupancy.density.zero_()
     for round_number in range(_SETTLING_ROUNDS):
         step.refresh_occupancy(keep=1.0, gain=1.0 + round_number % 3 / 3)
+    model.occupancy.set_bits(model.occupancy.bits & visible_cells(model, frames, step.final_step))
