@@ -157,7 +157,7 @@ class Figure:
         uniforms = {"hair_colour": self.person.hair, "gloss": 1.0, "hair_shadow": 1.0}
         array = self._strand_array(gl.buffer(hair.vertices().tobytes()), hair, "strand+strand")
         self._hair_items = [Item("strand+strand", array, uniforms=uniforms)]
-        coarse = hair.thinned(5, 4.0)
+        coarse = hair.thinned(4, 5.0)
         self._hair_caster: dict[str, Any] = {}
         array = self._strand_array(gl.buffer(coarse.vertices().tobytes()), coarse, "strand_shadow+shadow")
         self._casters.append((array, self._hair_caster))

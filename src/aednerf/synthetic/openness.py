@@ -61,4 +61,5 @@ def through_the_lips(points: Array, face: Array) -> Array:
     rise, fall = np.arctan2(top - points[:, 1], depth), np.arctan2(bottom - points[:, 1], depth)
     left, right = np.arctan2(upper[:, 0].max() - x, depth), np.arctan2(upper[:, 0].min() - x, depth)
     share = (np.sin(rise) - np.sin(fall)) * (np.sin(left) - np.sin(right)) / 4
-    return np.clip(share, 0, 1).astype(np.float32) ** 0.68
+    parted = np.clip((top - bottom - 0.0004) / 0.0022, 0, 1)  # lips that rest on each other let nothing in
+    return (np.clip(share, 0, 1) ** 0.68 * parted).astype(np.float32)

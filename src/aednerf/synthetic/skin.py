@@ -203,10 +203,10 @@ def _oil(points: Array, lips: Array, noise: Noise) -> Array:
 def _relief(points: Array, noise: Noise, lips: Array) -> tuple[Array, Array]:
     """Return the height [N] in metres of pores and fine lines, and the cavity [N]."""
     nose = _blob(points, (0, 0.006, 0.122), 0.017) + 0.7 * _blob(points, (0.03, -0.0, 0.1), 0.018) + 0.35
-    pits = np.clip(noise.at(points, 0.0011, 80), 0.35, None) - 0.35
+    pits = np.clip(noise.at(points, 0.0009, 80), 0.35, None) - 0.35
     fine = noise.fractal(points, 0.0017, 3, 81)
     creases = noise.at(points * np.array([3.2, 0.35, 0.35], np.float32), 0.0032, 82)
-    height = -60e-6 * pits * np.clip(nose, 0, 1.2) + 22e-6 * fine
+    height = -44e-6 * pits * np.clip(nose, 0, 1.2) + 22e-6 * fine
     height = height * (1 - lips) + lips * (36e-6 * creases + 10e-6 * fine)
     height += 60e-6 * noise.fractal(points, 0.007, 2, 83)
     cavity = 1 - 0.5 * np.clip(pits * np.clip(nose, 0, 1), 0, 1) - 0.12 * lips * np.clip(-creases, 0, 1)

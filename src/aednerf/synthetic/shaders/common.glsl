@@ -13,6 +13,7 @@ uniform float exposure;
 float lit(vec3 position, vec3 normal, float bias, float radius) {
     vec3 towards = light_direction[0];
     vec3 p = (shadow_matrix * vec4(position + normal * bias, 1.0)).xyz;
+    p.z -= 0.0008;
     float sum = 0.0;
     const vec2 taps[8] = vec2[](vec2(-0.326, -0.406), vec2(-0.840, -0.074), vec2(-0.696, 0.557), vec2(0.203, 0.621),
         vec2(0.962, -0.195), vec2(0.473, -0.680), vec2(0.819, 0.567), vec2(-0.322, -0.933));

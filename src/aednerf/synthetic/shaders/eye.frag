@@ -74,6 +74,8 @@ void main() {
     float fresnel = 0.022 + 0.6 * pow(1.0 - max(dot(n, v), 0.0), 5.0);
     float wet = smoothstep(0.0, 0.0016, upper) * mix(0.25, 1.0, shadow);
     colour += studio(mirror, 0.02) * fresnel * wet * mix(1.25, 0.55, edge);
+    // Closed lids (3 mm between the lashes' roots) leave a sliver of the ball, which is the dark between the lashes.
+    colour = mix(vec3(0.028, 0.013, 0.009), colour, smoothstep(0.0032, 0.0058, upper + lower));
     out_colour = vec4(tone(colour), 1.0);
     out_part = part(1);
 }

@@ -43,7 +43,7 @@ void main() {
     float ao = occlusion.x * mix(1.0, detail.z, 0.5);
     vec3 ao_colour = pow(vec3(max(ao, 1e-3)), vec3(0.72, 1.0, 1.12));
 
-    float key = lit(position, normalize(normal), 0.0016, 0.010);
+    float key = lit(position, normalize(normal), 0.0022, 0.010);
     vec3 shade = vec3(smoothstep(0.0, 0.85, key), smoothstep(0.0, 1.0, key), smoothstep(0.05, 1.0, key));
     vec3 diffuse = ambient(mix(n, fine, 0.5)) * ao_colour;
     float specular = 0.0;
@@ -63,10 +63,10 @@ void main() {
         float area = light_spread[i] * 0.35;
         float lobes = ggx(fine, v, l, min(rough + area, 1.0), 0.03);
         if (i == 0) lobes = 0.78 * lobes + 0.22 * ggx(fine, v, l, min(sharp + area, 1.0), 0.03);
-        gloss += light_colour[i] * lobes * reached * (i == 0 ? 2.2 : 1.2);
+        gloss += light_colour[i] * lobes * reached * (i == 0 ? 2.2 : i == 1 ? 0.6 : 1.0);
     }
     float nv = max(dot(fine, v), 0.0);
-    float fresnel = 0.028 + 0.25 * pow(1.0 - nv, 5.0);
+    float fresnel = 0.028 + 0.16 * pow(1.0 - nv, 5.0);
     gloss += studio(reflect(-v, fine), 0.5) * fresnel * ao * ao;
     gloss *= mix(0.55, 1.25, oil) * mix(1.0, 0.25, detail.w);
     // Thin ears glow red against the rim lights.
