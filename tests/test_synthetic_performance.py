@@ -9,13 +9,14 @@ from aednerf.core.records import ARKIT_NAMES, EMOTIONS
 from aednerf.core.units import FPS, SAMPLES_PER_FRAME
 from aednerf.face.model import IBUG68_VERTICES, LOOK_SIDE_RAD, FaceModel, PersonPoints, eye_rotation
 from aednerf.face.pose import angles_from_rotation
+from aednerf.speech.phoneme import SILENCE
 from aednerf.synthetic.feeling import ACTIONS
 from aednerf.synthetic.gaze import BLINK_PROFILES, Lids
 from aednerf.synthetic.lips import INNER_LOWER, INNER_UPPER, Lips
 from aednerf.synthetic.performance import Performance, landmarks_of, perform
 from aednerf.synthetic.person import PEOPLE
 from aednerf.synthetic.script import Line, Script
-from aednerf.synthetic.voice import SILENCE, Voice
+from aednerf.synthetic.voice import Voice
 from espeak import needs_espeak
 
 TEXT = "Maybe Bob put five big plums above my van."

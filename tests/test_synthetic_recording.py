@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 
 from aednerf.capture.capture import Capture
+from aednerf.capture.held_out import HeldOutViews
+from aednerf.capture.truth import Truth
 from aednerf.core.errors import InputError
 from aednerf.core.units import FPS, SAMPLES_PER_FRAME
 from aednerf.media.audio import load_audio
 from aednerf.media.image import read_image
 from aednerf.media.video import decode_frames, probe
+from aednerf.speech.phoneme import SILENCE
 from aednerf.synthetic import recording
 from aednerf.synthetic.script import Line, Script
-from aednerf.synthetic.truth import Truth
-from aednerf.synthetic.views import CAMERAS, HeldOutViews
-from aednerf.synthetic.voice import SILENCE, Voice
+from aednerf.synthetic.views import CAMERAS
+from aednerf.synthetic.voice import Voice
 from aednerf.training.run import train
 from espeak import needs_espeak
 from stand_in_stage import StandInStage
@@ -104,13 +106,15 @@ def test_the_bare_videos_are_the_clips_with_sound(capture):
 
 
 def test_held_out_views_are_there(capture):
-    views = HeldOutViews.load(capture.path / "truth" / "views")
+    views = HeldOutViews.load(capture.path)
     assert [view.name for view in views.views] == [name for name, _, _ in CAMERAS]
     assert views.frames.tolist() == list(range(12, capture.n_frames, 25))
     for view in views.views:
         assert np.allclose(view.motion[:, :3] @ view.motion[:, :3].T, np.eye(3), atol=1e-5)
         for frame in views.frames:
-            assert views.image(view, int(frame)).shape == (64, 64, 4)
+            picture, parts = views.image(view, int(frame)), views.parts(view, int(frame))
+            assert picture.shape == (64, 64, 4) and set(np.unique(parts)) == {0, 1, 2, 3}
+            assert (picture[..., 3][parts > 0] > 0).mean() > 0.95  # labels and alpha show the same person
     left, right = (views.image(views.views[i], 12).astype(int) for i in (2, 3))
     assert np.abs(left - right).mean() > 3
 
@@ -192,4 +196,4 @@ def test_progress_counts_every_picture(tmp_path):
                          progress=lambda step, done, total, note="": told.append((step, done, total)))  # fmt: skip
     film = [(done, total) for step, done, total in told if step == "film"]
     assert film[-1][0] == film[-1][1] and [done for done, _ in film] == sorted(done for done, _ in film)
-    assert read_image(next((tmp_path / "x" / "truth" / "views").rglob("*.png"))).shape == (64, 64, 4)
+    assert read_image(next((tmp_path / "x" / "truth" / "views").rglob("*2.png"))).shape == (64, 64, 4)

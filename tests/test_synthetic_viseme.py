@@ -7,8 +7,8 @@ import pytest
 
 from aednerf.core.records import ARKIT_NAMES
 from aednerf.core.units import FPS
+from aednerf.speech.phoneme import SILENCE, Phoneme
 from aednerf.synthetic.viseme import TARGETS, shape_mouth, viseme_of
-from aednerf.synthetic.voice import SILENCE, Phoneme
 
 JAW, PUCKER = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthPucker")
 

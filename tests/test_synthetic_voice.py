@@ -7,8 +7,9 @@ import pytest
 
 from aednerf.core.errors import InputError
 from aednerf.core.units import SAMPLE_RATE_HZ
+from aednerf.speech.phoneme import SILENCE
 from aednerf.synthetic.viseme import viseme_of
-from aednerf.synthetic.voice import SILENCE, Voice, speak
+from aednerf.synthetic.voice import Voice, speak
 from espeak import needs_espeak
 
 TEXT = "Peter, my friend, bought five big maps. Who would believe it?"

@@ -12,12 +12,13 @@ from aednerf.core.records import EMOTIONS, Motion
 from aednerf.core.units import FPS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from aednerf.face.correspondence import Correspondence
 from aednerf.face.model import PersonPoints
+from aednerf.speech.phoneme import SILENCE, Phoneme
 from aednerf.synthetic import feeling, gaze, sway
 from aednerf.synthetic.lips import Lips
 from aednerf.synthetic.moment import Moment
 from aednerf.synthetic.script import Line, Script
 from aednerf.synthetic.viseme import columns_of, shape_mouth
-from aednerf.synthetic.voice import SILENCE, Phoneme, speak
+from aednerf.synthetic.voice import speak
 
 Array = NDArray[np.float64]
 

@@ -1,19 +1,15 @@
-"""Held-out views: what unseen cameras would have recorded, as pictures with straight alpha, never trained on."""
+"""Held-out views as they are made: which cameras see which moments, and their files (`capture.held_out` reads them)."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aednerf.core.errors import InputError
-from aednerf.core.files import read_json, write_json
-from aednerf.media.image import read_image, write_image
+from aednerf.capture.held_out import VIEWS_NAME, HeldOutView, HeldOutViews
+from aednerf.core.files import write_json
+from aednerf.media.image import write_image
 from aednerf.synthetic.moment import Shot
 
-VIEWS_NAME = "views.json"
 EVERY, FIRST = 25, 12
 """Which moments are seen: one a second, from the middle of the first."""
 
@@ -24,66 +20,6 @@ CAMERAS: tuple[tuple[str, float, float], ...] = (
 """Name, yaw (to the person's left) and pitch (up) in degrees of each camera, about the mean head."""
 
 
-@dataclass(frozen=True)
-class HeldOutView:
-    """One unseen camera."""
-
-    name: str
-    yaw_deg: float
-    pitch_deg: float
-    motion: NDArray[np.float32]
-    """[3, 4]: moves points from the recording's camera space into this camera's."""
-
-
-@dataclass(frozen=True)
-class HeldOutViews:
-    """All unseen cameras of a synthetic capture, and the frames whose moments they saw."""
-
-    folder: Path
-    frames: NDArray[np.int64]
-    views: tuple[HeldOutView, ...]
-
-    @staticmethod
-    def load(folder: str | Path) -> HeldOutViews:
-        """Read a capture's `truth/views`.
-
-        Raises:
-            InputError: it is missing or damaged.
-        """
-        folder = Path(folder)
-        value = read_json(folder / VIEWS_NAME)
-        try:
-            views = tuple(
-                HeldOutView(v["name"], v["yaw_deg"], v["pitch_deg"], np.array(v["motion"], np.float32).reshape(3, 4))
-                for v in value["views"]
-            )
-            return HeldOutViews(folder, np.array(value["frames"], np.int64), views)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{folder / VIEWS_NAME} is damaged ({error}). Synthesize the capture again.") from None
-
-    def save(self) -> None:
-        """Write views.json, atomically."""
-        views = [
-            {"name": v.name, "yaw_deg": v.yaw_deg, "pitch_deg": v.pitch_deg, "motion": v.motion.tolist()}
-            for v in self.views
-        ]
-        write_json(self.folder / VIEWS_NAME, {"frames": self.frames.tolist(), "views": views})
-
-    def path(self, view: HeldOutView, frame: int) -> Path:
-        """Return where the picture of a frame's moment from a camera lies."""
-        return self.folder / view.name / f"{frame:05}.png"
-
-    def image(self, view: HeldOutView, frame: int) -> NDArray[np.uint8]:
-        """Return the picture, uint8 [H, W, 4] with straight alpha."""
-        return read_image(self.path(view, frame))
-
-    def write(self, view: HeldOutView, frame: int, shot: Shot) -> None:
-        """Write the picture, atomically."""
-        path = self.path(view, frame)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_image(path, np.dstack([shot.foreground, shot.alpha]))
-
-
 def held_out_frames(n_frames: int) -> NDArray[np.int64]:
     """Return the frames whose moments the unseen cameras see.
 
@@ -91,3 +27,20 @@ def held_out_frames(n_frames: int) -> NDArray[np.int64]:
     [12, 37, 62]
     """
     return np.arange(min(FIRST, n_frames - 1), n_frames, EVERY)
+
+
+def write_view(views: HeldOutViews, view: HeldOutView, frame: int, shot: Shot) -> None:
+    """Write a picture and its part labels, atomically; where the picture is there, both are."""
+    path = views.path(view, frame)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(views.parts_path(view, frame), shot.parts)
+    write_image(path, np.dstack([shot.foreground, shot.alpha]))
+
+
+def save_views(views: HeldOutViews) -> None:
+    """Write views.json, atomically."""
+    cameras = [
+        {"name": v.name, "yaw_deg": v.yaw_deg, "pitch_deg": v.pitch_deg, "motion": v.motion.tolist()}
+        for v in views.views
+    ]
+    write_json(views.folder / VIEWS_NAME, {"frames": views.frames.tolist(), "views": cameras})

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aednerf.core.records import ARKIT_NAMES
-from aednerf.synthetic.voice import SILENCE, Phoneme
+from aednerf.speech.phoneme import SILENCE, Phoneme
 
 Array = NDArray[np.float64]
 

@@ -24,11 +24,9 @@ from numpy.typing import NDArray
 
 from aednerf.core.errors import InputError, MachineError
 from aednerf.core.units import SAMPLE_RATE_HZ
+from aednerf.speech.phoneme import SILENCE, Phoneme
 
 Samples = NDArray[np.float32]
-
-SILENCE = "_"
-"""The name of a phoneme that is a pause."""
 
 LOUDNESS_RMS = 0.08
 """Every sentence is brought to this root mean square, about -22 dB of full scale."""
@@ -45,17 +43,6 @@ _SYSTEM_FOLDERS = (
     *(f"{root}/lib{middle}" for root in ("/usr", "/usr/local", "/opt/homebrew")
       for middle in ("", "64", f"/{platform.machine()}-linux-gnu")),
 )  # fmt: skip
-
-
-class Phoneme(NamedTuple):
-    """One speech sound and when it is heard."""
-
-    name: str
-    """espeak-ng's mnemonic without stress marks and numbers, such as `m`, `aI` or `tS`; `SILENCE` for a pause."""
-
-    start_s: float
-    end_s: float
-    is_stressed: bool
 
 
 class Speech(NamedTuple):
