@@ -17,6 +17,7 @@ from aednerf.synthetic.hair import grow_hair
 from aednerf.synthetic.light import StudioLight
 from aednerf.synthetic.mesh import NECK_BLEND_M, HeadMesh, Material
 from aednerf.synthetic.moment import Moment
+from aednerf.synthetic.noise import smoothstep
 from aednerf.synthetic.openness import directions, through_the_lips, towards, visible_in
 from aednerf.synthetic.person import SyntheticPerson
 from aednerf.synthetic.renderer import Item, Renderer
@@ -51,6 +52,11 @@ class Figure:
         self.mean_pose = np.eye(4, dtype=np.float32)
         """Where the torso stays; the owner sets it."""
         self.garment = Garment.sew(person, mesh)
+        self._share = mesh.head_share(mesh.face.neutral)
+        # The collar gives way to the neck; the cloth farther out does not.
+        self._collar_share = (
+            mesh.head_share(self.garment.points) * smoothstep(0.055, 0.010, self.garment.cloth[..., 1])
+        )[..., None]
         self.brows, self.lashes = grow_brows(person, mesh), grow_lashes(person, mesh)
         self.lids = lid_edges(mesh)
         self.eyes = {"left": Eyeball.of(mesh.face, True), "right": Eyeball.of(mesh.face, False)}
@@ -82,15 +88,17 @@ class Figure:
         pose[:3, :3], pose[:3, 3] = moment.rotation, moment.translation
         torso = self.mean_pose.copy()
         torso[1, 3] += Garment.lift(moment.breath)
-        weight = self.mesh.head_weight[:, None]
+        weight = self._share[:, None]
         placed = weight * _moved(pose, in_head) + (1 - weight) * _moved(torso, in_head)
         normals = self.mesh.normals(placed)
         self._write_head(moment, in_head, placed, normals)
-        cloth = _moved(self.mean_pose, self.garment.at(moment.breath).reshape(-1, 3)).reshape(self.garment.points.shape)
-        self._write_cloth(cloth)
+        cloth = self.garment.at(moment.breath)
+        self._write_cloth(
+            self._collar_share * _moved(pose, cloth) + (1 - self._collar_share) * _moved(self.mean_pose, cloth)
+        )
         for strands, buffer in self._following:
             buffer.write(strands.at(placed, normals).vertices().tobytes())
-        top = self._chin - 0.006
+        top = self.mesh.neck_top
         for item in self._hair_items:
             item.uniforms.update(to_world=pose.T, to_torso=torso.T, stay=(top - NECK_BLEND_M, top))
         self._hair_caster.update(to_world=pose.T, to_torso=torso.T, stay=np.array([top - NECK_BLEND_M, top]))
@@ -100,7 +108,6 @@ class Figure:
 
     def _build_head(self) -> None:
         gl, mesh = self.renderer.gl, self.mesh
-        self._chin = _chin(mesh)
         count = len(mesh.vertex)
         self._head_buffer = gl.buffer(reserve=count * 44)
         still = np.concatenate([mesh.uv, mesh.mean[mesh.vertex], mesh.neck[mesh.vertex, None]], 1)
@@ -286,9 +293,3 @@ def _densely(points: Array, edges: dict[tuple[str, str], NDArray[np.int64]], bet
 
 def _moved(pose: Array, points: Array) -> Array:
     return points @ pose[:3, :3].T + pose[:3, 3]
-
-
-def _chin(mesh: HeadMesh) -> float:
-    from aednerf.face.model import IBUG68_VERTICES
-
-    return float(mesh.face.neutral[np.array(IBUG68_VERTICES[:17]), 1].min())

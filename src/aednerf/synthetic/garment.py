@@ -50,13 +50,13 @@ class Garment:
         shoulder = float(skin[np.abs(np.abs(skin[:, 0]) - 0.112) < 0.006, 1].max())
         rings = _rings(person, angle, _around_neck(angle, radius, neckline, skin, normals), shoulder)
         rows = np.concatenate([np.zeros(1), np.linspace(0.012, 1, _DOWN) ** 1.25])
-        points = PchipInterpolator(np.linspace(0, 1, len(rings)) ** 1.0, rings, axis=0)(rows)
+        points = PchipInterpolator(np.linspace(0, 1, len(rings)), rings, axis=0)(rows)
         points = _outside(points, skin, normals)
         points += _folds(points, angle, Noise(person.seed + 5))
         points = np.concatenate([_collar(points[0], skin, normals), points[1:]])
         girth = np.linalg.norm(np.diff(points, axis=1, append=points[:, :1]), axis=-1).cumsum(1)
         drop = np.linalg.norm(np.diff(points, axis=0, prepend=points[:1]), axis=-1).cumsum(0)
-        around = np.broadcast_to(girth[_TRIM + 14] * 1.0, drop.shape)
+        around = np.broadcast_to(girth[_TRIM + 14], drop.shape)
         chest = smoothstep(-0.12, -0.26, points[..., 1]) * smoothstep(-0.02, 0.08, points[..., 2])
         return Garment(points.astype(np.float32), np.stack([around, drop], -1).astype(np.float32), chest,
                        neckline.astype(np.float32))  # fmt: skip

@@ -68,7 +68,7 @@ def _unit(vectors: Array) -> Array:
 def _gather(points: Array, rng: np.random.Generator, n_locks: int, amount: Array) -> tuple[Array, NDArray[np.intp]]:
     """Draw strands [S, K, 3] together in locks, by `amount` [K] or [S, K] along them; return each strand's lock too."""
     guides = points[rng.choice(len(points), n_locks, replace=False)]
-    nearest = KDTree(guides[:, 0]).query(points[:, 0])[1]
+    nearest = np.asarray(KDTree(guides[:, 0]).query(points[:, 0])[1])
     led = guides[nearest]
     shift = points[:, :1] - led[:, :1]
     target = led + 0.35 * shift
@@ -79,9 +79,7 @@ def _crop(mesh: HeadMesh, head: Head, noise: Noise, rng: np.random.Generator) ->
     """Short at the sides, longer and swept to the side on top."""
     roots, normals, mean = _roots(mesh, noise, rng, 16000)
     n, length = len(roots), 6
-    top = smoothstep(
-        0.078, 0.118, mean[:, 1] + 0.10 * np.clip(-mean[:, 2], 0, 0.1) * 0 + 0.004 * noise.at(mean, 0.03, 90)
-    )
+    top = smoothstep(0.078, 0.118, mean[:, 1] + 0.004 * noise.at(mean, 0.03, 90))
     front = smoothstep(0.0, 0.085, mean[:, 2])
     reach = (0.0055 + (0.019 + 0.017 * front) * top) * rng.uniform(0.72, 1.08, n)
     reach = reach * (0.35 + 0.65 * smoothstep(0.1, 0.9, scalp_mask(mean, noise)))

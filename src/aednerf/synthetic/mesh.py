@@ -62,8 +62,8 @@ class HeadMesh:
     spread: csr_matrix
     """[V, F] adds the faces' normals to their vertices."""
 
-    head_weight: Array
-    """[V] 1 where a vertex moves with the head, 0 where it stays with the torso."""
+    neck_top: float
+    """The height under the chin, in metres, above which everything moves with the head."""
 
     neck: Array
     """[V] metres below the jaw line: positive is neck, negative is head."""
@@ -94,9 +94,14 @@ class HeadMesh:
         return HeadMesh(
             face, model.mesh.neutral, vertex, uv[pairs[:, 1]].astype(np.float32), triangles,
             np.concatenate([material, material[whole]]), spread,
-            _head_weight(face.neutral, jaw),
+            float(jaw[:, 1].min()) - 0.006,
             np.where(_is_ear(model.mesh.neutral), np.float32(-1), _below_jaw(face.neutral, jaw)),
         )  # fmt: skip
+
+    def head_share(self, points: Array) -> Array:
+        """Return [...]: how far points [..., 3] of the head frame move with the head (1), not the torso (0)."""
+        t = np.clip((points[..., 1] - (self.neck_top - NECK_BLEND_M)) / NECK_BLEND_M, 0, 1)
+        return (t * t * (3 - 2 * t)).astype(np.float32)
 
     def normals(self, points: Array) -> Array:
         """Return [V, 3] unit normals of the placed vertices [V, 3], weighted by the triangles' area."""
@@ -119,12 +124,6 @@ class HeadMesh:
         """Triangles of the sockets of mouth and eyes."""
         triangles = self.of(Material.FACE, Material.BACK_HEAD)
         return triangles[(self.vertex[triangles] >= MOUTH_SOCKET.start).any(1)]
-
-
-def _head_weight(points: Array, jaw: Array) -> Array:
-    top = jaw[:, 1].min() - 0.006
-    t = np.clip((points[:, 1] - (top - NECK_BLEND_M)) / NECK_BLEND_M, 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
 def _is_ear(mean: Array) -> NDArray[np.bool_]:

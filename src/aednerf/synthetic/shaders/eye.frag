@@ -40,7 +40,7 @@ void main() {
 
     float upper = near(position, upper_lid), lower = near(position, lower_lid);
     float shadow = mix(0.16, 1.0, smoothstep(0.0, 0.0048, upper)) * mix(0.62, 1.0, smoothstep(0.0, 0.0022, lower));
-    shadow *= mix(0.55, 1.0, smoothstep(0.0145, 0.010, abs(p.x - 0.0)));
+    shadow *= mix(0.55, 1.0, smoothstep(0.0145, 0.010, abs(p.x)));
     float key = lit(position, n, 0.0022, 0.007);
     key = mix(0.35, 1.0, key);
 

@@ -8,7 +8,6 @@ uniform float stitch;      // metres between stitches
 float hash(vec2 p) { return fract(sin(dot(p, vec2(12.9898, 78.233))) * 43758.5453); }
 void main() {
     vec3 n = normalize(normal), v = normalize(eye_position - position);
-    if (dot(n, v) < 0.0 && trim < 0.5) n = n;
     // Knitted columns of V stitches; the collar's rib is coarser.
     vec2 q = cloth.xy / stitch;
     float column = trim > 0.5 ? cloth.x / (stitch * 2.2) : q.x;

@@ -23,9 +23,8 @@ void main() {
         albedo = mix(vec3(0.68, 0.62, 0.52), vec3(0.55, 0.47, 0.36), back * 0.7);
         roughness = 0.22;
     } else {
-        float tongue = smoothstep(0.095, 0.085, rest.z) * 0.0 + 1.0;
         float bumps = smooth_noise(rest.xz * 2600.0) * 0.5 + smooth_noise(rest.xz * 900.0) * 0.5;
-        albedo = mix(vec3(0.46, 0.15, 0.135), vec3(0.36, 0.095, 0.095), bumps) * tongue;
+        albedo = mix(vec3(0.46, 0.15, 0.135), vec3(0.36, 0.095, 0.095), bumps);
         n = normalize(n + (bumps - 0.5) * 0.25);
         roughness = 0.30;
     }
