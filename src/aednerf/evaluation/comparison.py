@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -101,6 +101,52 @@ class Sheet:
     def save(self, path: Path) -> None:
         """Write the sheet as PNG."""
         write_image(path, np.concatenate(self._lines))
+
+
+class ViewExample(NamedTuple):
+    """A picture of a camera beside what it truly saw."""
+
+    camera: str
+    frame: int
+    real: Picture
+    ours: Picture
+    head: NDArray[np.bool_]
+    """[H, W] what counts."""
+
+    psnr: float
+    """dB in the head."""
+
+
+class ViewSheet:
+    """A picture with one line for each camera: true, ours and difference of its middle moment and of its worst."""
+
+    def __init__(self) -> None:
+        self._middle: dict[str, ViewExample] = {}
+        self._worst: dict[str, ViewExample] = {}
+
+    def add(self, example: ViewExample, is_middle: bool) -> None:
+        """Consider a picture; only the middle and the so far worst one of each camera are kept."""
+        name = example.camera
+        if is_middle:
+            self._middle[name] = example
+        if name not in self._worst or example.psnr < self._worst[name].psnr:
+            self._worst[name] = example
+
+    def save(self, path: Path) -> None:
+        """Write the sheet as PNG."""
+        lines = [
+            np.concatenate([*_view_tiles(self._middle[name], ""), *_view_tiles(worst, "worst ")], axis=1)
+            for name, worst in self._worst.items()
+        ]
+        write_image(path, np.concatenate(lines))
+
+
+def _view_tiles(example: ViewExample, word: str) -> list[Picture]:
+    outside = np.full_like(example.real, 128)
+    inside = np.where(example.head[..., None], difference(example.ours, example.real), outside)
+    titles = f"{word}{example.camera} ({example.frame})", f"ours {example.psnr:.1f} dB", DIFFERENCE
+    pictures = example.real, example.ours, inside
+    return [_titled(resize(picture, TILE_PX, TILE_PX), title) for picture, title in zip(pictures, titles, strict=True)]
 
 
 def difference(ours: Picture, real: Picture) -> Picture:

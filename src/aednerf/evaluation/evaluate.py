@@ -3,54 +3,55 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from aednerf.avatar.avatar import Avatar
-from aednerf.avatar.background import composite
 from aednerf.capture.capture import Capture
 from aednerf.core.errors import InputError
 from aednerf.core.files import atomic_folder, require_absent
 from aednerf.core.progress import Progress, silent
-from aednerf.core.records import Camera, Motion
 from aednerf.evaluation.comparison import Comparison, Sheet
 from aednerf.evaluation.figures import RowFigures, Tally
 from aednerf.evaluation.lips import LandmarkFinder, MediaPipeLandmarks
 from aednerf.evaluation.metrics import lmd, score
+from aednerf.evaluation.pictures import real_frames, show
 from aednerf.evaluation.protocols import RECONSTRUCTION, TRAIN, Row, self_rows
 from aednerf.evaluation.regions import regions_of
 from aednerf.evaluation.report import Report, describe_run
+from aednerf.evaluation.view_report import ViewReport
+from aednerf.evaluation.views import measure_views
 
 Picture = NDArray[np.uint8]
 
-PROTOCOLS = ("self",)
+PROTOCOLS = ("self", "view")
 N_EXAMPLES = 6
 
 
 def evaluate(
     avatar: Avatar, capture: Capture, out: str | Path, protocol: str = "self", every: int = 1,
     max_frames: int | None = None, progress: Progress = silent, force: bool = False,
-    landmarks: LandmarkFinder | None = None,
-) -> Report:  # fmt: skip
-    """Measure an avatar on a capture and write `report.json`, `report.md`, `comparison.mp4` and `comparison.png`.
+    landmarks: LandmarkFinder | None = None, truth: Capture | None = None,
+) -> Report | ViewReport:  # fmt: skip
+    """Measure an avatar on a capture and write `report.json`, `report.md`, `comparison.png` and, for `self`, an mp4.
 
     Args:
         avatar: The avatar.
         capture: The recording, usually the one that the avatar was trained on: only its test part is measured, beside
             one row of training frames.
         out: The folder to write.
-        protocol: `self`.
+        protocol: `self`, or `view` (unseen cameras, which only computer-generated captures have).
         every: Measure every so-manieth test frame.
-        max_frames: Measure at most so many test frames, spread evenly.
+        max_frames: Measure at most so many test frames, spread evenly; of `view`, as many moments from each camera.
         progress: Called after every frame.
         force: Replace a report that exists.
         landmarks: What finds the lips; None is MediaPipe, where this machine has it.
+        truth: For `view`, the computer-generated capture whose bare videos `capture` was prepared from; None where
+            `capture` is that one itself.
     Returns:
         The report.
     Raises:
@@ -61,6 +62,20 @@ def evaluate(
     out = require_absent(out, force)
     if out.exists() and not (out / "report.json").is_file():
         raise InputError(f"{out} exists and is no report that could be replaced. Choose another name.")
+    if protocol == "view":
+        with atomic_folder(out) as folder:
+            report = measure_views(avatar, capture, truth, folder, every, max_frames, progress)
+            report.save(folder)
+        return report
+    if truth is not None:
+        raise InputError("A truth belongs to the protocol view only.")
+    return _evaluate_self(avatar, capture, out, every, max_frames, progress, landmarks)
+
+
+def _evaluate_self(
+    avatar: Avatar, capture: Capture, out: Path, every: int, max_frames: int | None, progress: Progress,
+    landmarks: LandmarkFinder | None,
+) -> Report:  # fmt: skip
     rows, missing = self_rows(avatar, capture, every, max_frames)
     for name, module, package in (("ssim", "torchmetrics", "torchmetrics"), ("comparison.mp4", "av", "PyAV")):
         if find_spec(module) is None:
@@ -71,7 +86,7 @@ def evaluate(
                 figures = _measure(avatar, capture, rows, found, folder, progress, every)
         else:
             figures = _measure(avatar, capture, rows, landmarks, folder, progress, every)
-        run = describe_run(avatar, capture, {"protocol": protocol, "every": every, "max_frames": max_frames})
+        run = describe_run(avatar, capture, {"protocol": "self", "every": every, "max_frames": max_frames})
         report = Report(tuple(figures), missing, run)
         report.save(folder)
     return report
@@ -92,7 +107,7 @@ def _measure(
     shown_shot, camera, plate = 0, capture.camera(0), capture.plate(0)
     video = Comparison(folder / "comparison.mp4", shown, capture, with_audio=every == 1) if find_spec("av") else None
     with video or nullcontext():
-        for done, (frame, real, parts) in enumerate(_real_frames(capture, wanted), start=1):
+        for done, (frame, real, parts) in enumerate(real_frames(capture, wanted), start=1):
             shot = capture.shot_of(frame)
             if shot != shown_shot:
                 shown_shot, camera, plate = shot, capture.camera(capture.shots[shot].clip), capture.plate(shot)
@@ -122,36 +137,3 @@ def _measure(
             progress("evaluate", done, len(wanted))
     sheet.save(folder / "comparison.png")
     return [tally.figures(name, landmarks.reason) for name, tally in tallies.items()]
-
-
-def show(avatar: Avatar, motion: Motion, place: int, camera: Camera, plate: Picture, shot: int) -> Picture:
-    """Return the avatar [H, W, 3] in one moment of a motion, before a plate, in the posture of a shot."""
-    with torch.inference_mode():
-        rgba = avatar.model.render(
-            motion.rotation[place], motion.translation[place], motion.expression[place], motion.residual[place],
-            camera, shot=shot,
-        )  # fmt: skip
-        return composite(rgba, plate)[..., :3]
-
-
-def _real_frames(capture: Capture, wanted: list[int]) -> Iterator[tuple[int, Picture, Picture]]:
-    """Yield (frame, its picture, its part labels) of the wanted frames, ascending, decoding each stretch once."""
-    for stretch in _stretches(wanted):
-        first, end = stretch[0], stretch[-1] + 1
-        is_wanted = set(stretch)
-        for frame, real, parts in zip(
-            range(first, end), capture.images(first, end), capture.parts(first, end), strict=True
-        ):
-            if frame in is_wanted:
-                yield frame, real, parts
-
-
-def _stretches(frames: list[int], gap: int = 50) -> list[list[int]]:
-    """Split ascending frames where more than `gap` lie between two: there a seek is cheaper than decoding on."""
-    stretches: list[list[int]] = []
-    for frame in frames:
-        if stretches and frame - stretches[-1][-1] <= gap:
-            stretches[-1].append(frame)
-        else:
-            stretches.append([frame])
-    return stretches

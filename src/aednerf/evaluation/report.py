@@ -51,12 +51,12 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; infinite values become text, unknown ones null."""
         rows = [{**asdict(row), "explanation": EXPLANATIONS[row.name], **NOT_MEASURED} for row in self.rows]
-        return _plain({"rows": rows, "ground_truth": self._ground_truth(), "missing": self.missing, **self.run})
+        return plain({"rows": rows, "ground_truth": self._ground_truth(), "missing": self.missing, **self.run})
 
     def markdown(self) -> str:
         """Return the report as Markdown tables."""
         lines = ["# Evaluation", ""]
-        lines += [f"- {key}: `{json.dumps(_plain(value), ensure_ascii=False)}`" for key, value in self.run.items()]
+        lines += [f"- {key}: `{json.dumps(plain(value), ensure_ascii=False)}`" for key, value in self.run.items()]
         for measure in ("psnr", "ssim", "sharpness"):
             lines += ["", f"## {_TITLES[measure]}", "", "| row | frames | " + " | ".join(REGIONS) + " |"]
             lines += ["|---|---|" + "---|" * len(REGIONS)]
@@ -95,11 +95,10 @@ def describe_run(avatar: Avatar, capture: Capture, settings: dict[str, Any]) -> 
     """Return what an evaluation was made of and where, so that it can be made again."""
     import torch
 
-    files = (MANIFEST_NAME, TRACKING_NAME, FRAMES_NAME)
     return {
         "settings": settings,
         "avatar": {"digest": avatar.bundle.digest, "preset": avatar.bundle.preset, "training": avatar.bundle.training},
-        "capture": {name: sha256_of(capture.path / name) for name in files},
+        "capture": capture_digests(capture),
         "machine": {
             "aednerf": __version__, "python": platform.python_version(), "torch": torch.__version__,
             "system": platform.platform(),
@@ -108,6 +107,11 @@ def describe_run(avatar: Avatar, capture: Capture, settings: dict[str, Any]) -> 
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }  # fmt: skip
+
+
+def capture_digests(capture: Capture) -> dict[str, str]:
+    """Return the SHA-256 of the files that say which capture it is."""
+    return {name: sha256_of(capture.path / name) for name in (MANIFEST_NAME, TRACKING_NAME, FRAMES_NAME)}
 
 
 _TITLES = {
@@ -120,12 +124,12 @@ def _cell(value: float, digits: int) -> str:
     return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a copy that is valid JSON: infinity as text, what is no number as null."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value
