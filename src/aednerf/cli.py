@@ -303,15 +303,16 @@ def evaluate(
     /,
     *,
     out: Out,
-    protocol: Literal["self"] = "self",
+    protocol: Literal["self", "view"] = "self",
+    truth: Annotated[Path | None, arg(metavar="CAPTURE")] = None,
     every: int = 1,
     max_frames: Annotated[int | None, arg(metavar="INT")] = None,
     device: Device = "auto",
     force: bool = False,
 ) -> None:
-    """Measure an avatar on the part of a recording that it has not seen.
+    """Measure an avatar on the part of a recording that it has not seen, or from cameras that did not record it.
 
-    Writes a folder with report.json, report.md, a side-by-side video and a picture.
+    Writes a folder with report.json, report.md, a picture, and for the protocol self a side-by-side video.
 
     For example: aednerf evaluate avatars/me captures/me -o reports/me
 
@@ -319,7 +320,9 @@ def evaluate(
         avatar: a bundle that `aednerf train` made.
         capture: the capture that it was trained on.
         out: the folder to write.
-        protocol: self drives the avatar with the recording's own motion and speech.
+        protocol: self drives the avatar with the recording's own motion and speech; view looks at the head from the
+            unseen cameras of a capture that `aednerf synthesize` made.
+        truth: for view, the synthesized capture whose bare videos CAPTURE was prepared from.
         every: measure every so-manieth frame.
         max_frames: measure at most so many frames, spread evenly.
         device: where to compute; auto takes the GPU where there is one.
@@ -333,9 +336,10 @@ def evaluate(
     recording = Capture.open(capture)
     loaded = Avatar.load(avatar, device)
     with Steps() as steps:
-        run(loaded, recording, out, protocol, every, max_frames, steps, force)
+        exact = None if truth is None else Capture.open(truth)
+        run(loaded, recording, out, protocol, every, max_frames, steps, force, truth=exact)
     print((out / "report.md").read_text(encoding="utf-8"))
-    print(f"{out}: report.md, report.json, comparison.mp4, comparison.png")
+    print(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 
 def capture_report(capture: Positional[Path]) -> None:
