@@ -1,3 +1,4 @@
+# make demo [OUT=demo]                                 the person who comes with the program speaks: needs nothing else
 # make demo VIDEO=me.mp4 AUDIO=hello.wav [OUT=demo]   prepare, train (smoke preset) and speak, from nothing
 # make test    the tests;   make check   exactly what CI runs;   make gpu   the tests that need a CUDA device
 PYTHON ?= python3
@@ -25,10 +26,14 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 install: $(VENV)/.installed
 
-ifeq ($(and $(VIDEO),$(AUDIO)),)
+ifeq ($(VIDEO)$(AUDIO),)
+demo: $(VENV)/.installed
+	$(BIN)/aednerf demo -o "$(OUT)" --force
+else ifeq ($(and $(VIDEO),$(AUDIO)),)
 demo:
-	@echo "make demo needs a video of one person talking and a speech to drive it:" >&2
+	@echo "make demo with a person of your own needs a video of one person talking and a speech to drive it:" >&2
 	@echo "    make demo VIDEO=me.mp4 AUDIO=hello.wav [OUT=demo]" >&2
+	@echo "Without both, the person who comes with the program speaks." >&2
 	@exit 2
 else
 demo: $(VENV)/.installed

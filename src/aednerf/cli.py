@@ -92,6 +92,30 @@ def assets_pack_ict(source: Positional[Path], /, *, out: Out) -> None:
     print(pack_ict_facekit(source, out))
 
 
+def demo(*, out: Out = Path("demo"), train: bool = False, device: Device = "auto", force: bool = False) -> None:
+    """Let the computer-generated person who comes with the program speak: four emotions, three views, two backgrounds.
+
+    Needs no network, no third-party model and no GPU: some minutes on a processor.
+
+    For example: aednerf demo -o demo
+
+    Args:
+        out: the folder of the results: a video and a contact sheet of it.
+        train: first train the avatar again, from the recording that comes with the program as well.
+        device: where to compute; auto takes the GPU where there is one.
+        force: replace results that exist, and an avatar that an earlier --train made.
+    """
+    from aednerf.synthetic.demo import demo as run
+    from aednerf.synthetic.demo import usual_preset
+    from aednerf.terminal import Steps
+
+    with Steps() as steps:
+        made = run(out, usual_preset(device) if train else None, device, force, steps)
+    print(f"{made.video}: the video ({made.n_frames} pictures in {made.seconds:.0f} s)")
+    print(f"{made.sheet}: the same at a glance")
+    print("\nTry next:", *made.suggestions(), sep="\n    ")
+
+
 def prepare(
     videos: Annotated[tuple[str, ...], Positional, arg(metavar="VIDEO[:EMOTION[:INTENSITY]]...")],
     /,
@@ -391,6 +415,7 @@ def _unnamed() -> None:
 
 COMMANDS: Mapping[str, Any] = {
     "doctor": doctor,
+    "demo": demo,
     "prepare": prepare,
     "synthesize": synthesize,
     "train": train,
