@@ -48,6 +48,7 @@ TINY = Preset(
 
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    pytest.importorskip("av")  # writes the capture's videos
     return make_tiny_capture(tmp_path_factory.mktemp("training") / "capture", size=64, n_frames=33)
 
 

@@ -74,6 +74,8 @@ class Preset:
     rate: LearningRates = LearningRates()
     warm_up_share: float = 0.12
     """The part of the steps in which the samples' distance shrinks to the final one and all cells count as occupied."""
+    hollow_share: float = 0.75
+    """The part of the steps after which the cells that can never be seen are left out."""
     occupancy_every: int = 16
     """Steps between two refreshes of the occupancy grid."""
     residual_dropped: float = 0.3

@@ -77,7 +77,7 @@ def fit_field(
         torch.manual_seed(seed + 1_000_003 * begun.step)
     loop = _Loop(model, frames, preset, optimizer, begun)
     loop.run(lambda done: save_checkpoint(checkpoint, model, optimizer, done, identity), progress)
-    _settle_occupancy(loop.step, model, frames)
+    _settle_occupancy(loop.step, model)
     record = {
         "preset": preset.name, "seed": seed, "steps": preset.n_steps, "training_frames": frames.n_frames,
         "picture_size": frames.size, "loading_s": round(loading_s, 2), "compile_s": round(loop.compile_s, 2),
@@ -140,8 +140,11 @@ class _Loop:
         self.compile_s = time.perf_counter() - started
         started = saved = time.perf_counter()
         warm_up = int(preset.warm_up_share * preset.n_steps)
+        hollow = int(preset.hollow_share * preset.n_steps)
         error = torch.zeros((), device=self.model.device)
         for index in range(done, preset.n_steps):
+            if index == hollow:
+                self._hollow_out()
             if index >= warm_up and index % preset.occupancy_every == 0:
                 self.step.refresh_occupancy()
             self._set_schedule(index)
@@ -153,6 +156,12 @@ class _Loop:
                     save(Progressed(index + 1, self.seconds))
                     saved = time.perf_counter()
         self.ms_per_step = (time.perf_counter() - started) / (preset.n_steps - done) * 1e3
+
+    def _hollow_out(self) -> None:
+        """Leave out what can never be seen, for good; the rest of the training makes up for what that changes."""
+        occupancy = self.model.occupancy
+        _settle_occupancy(self.step, self.model)
+        occupancy.carve(occupancy.may_hold & visible_cells(self.model, self.step.frames, self.step.final_step))
 
     def _set_schedule(self, index: int) -> None:
         set_rates(self.optimizer, self.preset, index)
@@ -197,9 +206,8 @@ class _Loop:
         return replay
 
 
-def _settle_occupancy(step: FieldStep, model: AvatarModel, frames: FrameStore) -> None:
-    """Keep the cells that hold something in any expression, stronger than recorded ones included, and can be seen."""
+def _settle_occupancy(step: FieldStep, model: AvatarModel) -> None:
+    """Measure the occupancy over many expressions without forgetting, stronger ones than recorded included."""
     model.occupancy.density.zero_()
     for round_number in range(_SETTLING_ROUNDS):
         step.refresh_occupancy(keep=1.0, gain=1.0 + round_number % 3 / 3)
-    model.occupancy.set_bits(model.occupancy.bits & visible_cells(model, frames, step.final_step))
