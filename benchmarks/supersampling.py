@@ -4,7 +4,7 @@
 
 The renderer is deterministic: the same moment gives the same picture, bit for bit, which is checked. Its noise is that
 of where the samples of a pixel lie. It is measured as the PSNR between two renderings of the same moments with other
-sample positions: 3x3 a pixel, which is what captures are made with, against 4x4; and each against 12x12, which stands
+sample positions: 3x3 a pixel, which is what captures are made with, against 4x4; and each against 8x8, which stands
 for the converged picture. Pictures are compared before they are encoded, over the whole picture and over the person.
 """
 
@@ -31,7 +31,7 @@ from aednerf.synthetic.person import PEOPLE, SyntheticPerson
 from aednerf.synthetic.script import load_script
 from aednerf.synthetic.studio import Studio
 
-USUAL, OTHER, CONVERGED = 3, 4, 12
+USUAL, OTHER, CONVERGED = 3, 4, 8
 GOAL_DB = 40.0
 
 
@@ -51,21 +51,24 @@ def main() -> None:
         people[name] = {
             "is_repeatable": all(np.array_equal(a.image, b.image) for a, b in zip(shots[USUAL], again, strict=True)),
             "3x3 against 4x4": agreement(shots[USUAL], shots[OTHER]),
-            "3x3 against 12x12": agreement(shots[USUAL], shots[CONVERGED]),
-            "4x4 against 12x12": agreement(shots[OTHER], shots[CONVERGED]),
+            "3x3 against 8x8": agreement(shots[USUAL], shots[CONVERGED]),
+            "4x4 against 8x8": agreement(shots[OTHER], shots[CONVERGED]),
         }
         print(name, people[name], flush=True)
         a, b = shots[USUAL][-1].image, shots[OTHER][-1].image
         lines.append(np.concatenate([a, b, difference(a, b)], axis=1))
     agreed = [figures["3x3 against 4x4"] for figures in people.values()]
-    least = min(figures[where]["least"] for figures in agreed for where in ("all", "person"))
+    least = {where: min(figures[where]["least"] for figures in agreed) for where in ("all", "person")}
     write_json(options.out, {
         "command": f"python benchmarks/supersampling.py --size {options.size} --moments {options.moments}",
         "commit": commit(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
         "what": "PSNR in dB between renderings of the same moments with n x n samples a pixel",
-        "goal": {"value": least, "at least": GOAL_DB, "is_met": bool(least >= GOAL_DB)},
+        "goals": {
+            f"3x3 against 4x4, least, {where}": {"value": value, "at least": GOAL_DB, "is_met": bool(value >= GOAL_DB)}
+            for where, value in least.items()
+        },
         "people": people,
     })  # fmt: skip
     if options.sheet:

@@ -25,12 +25,14 @@ from aednerf.evaluation.evaluate import evaluate
 from aednerf.evaluation.view_report import OWN_CAMERA, ViewReport
 from aednerf.face.pose import rotation_from_angles
 from aednerf.media.image import read_image
+from aednerf.render.model import AvatarModel
 from aednerf.synthetic.camera import orbit
 from aednerf.synthetic.moment import Moment, Shot
 from aednerf.synthetic.person import PEOPLE
 from aednerf.synthetic.views import CAMERAS, save_views, write_view
 from fake_avatar import FakeVoice, fake_bundle
 from stand_in_stage import StandInStage
+from test_training_field import TINY
 from tiny_capture import RESIDUAL_SIZE, _draw, _motion, make_tiny_capture
 
 N_FRAMES, MOMENTS = 44, (5, 20, 42)  # the last one is of the test part
@@ -119,6 +121,12 @@ def test_an_exact_person_is_exact_from_every_side(exact: Capture, tmp_path: Path
     assert told[-1] == (len(exact.test_frames) + 18,) * 2
     wrong = views_of(avatar(TurningPerson(flip=True)), exact, tmp_path / "wrong")
     assert max(row.psnr for row in wrong.rows[1:]) < 25
+
+
+def test_a_real_field_is_measured(exact: Capture, tmp_path: Path) -> None:
+    model = AvatarModel(replace(TINY.field, n_residual=RESIDUAL_SIZE))
+    report = views_of(avatar(model), exact, tmp_path / "report", max_frames=1)
+    assert all(row.n_frames == 1 and 0 < row.psnr < 30 for row in report.rows)
 
 
 def test_the_report_is_written_whole(exact: Capture, prepared: Capture, tmp_path: Path) -> None:
