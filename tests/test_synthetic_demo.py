@@ -171,6 +171,9 @@ def test_missing_data_is_said_in_one_line(tmp_path):
     with pytest.raises(InputError, match="mara.aednerf is missing.*make_demo.py"):
         demo(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file is a file"):
+        demo(tmp_path / "file")
 
 
 def test_the_command_prints_where_the_results_are(trained, package, tmp_path, monkeypatch, capsys):

@@ -80,7 +80,7 @@ def test_the_sentence_is_short_and_whole_frames(sentence):
 
 
 def test_pictures_mattes_labels_and_pose_agree(capture):
-    """The surface under the tracked pose lies where the labels say head or neck; labels lie where the matte is."""
+    """The surface under the tracked pose lies on the person, the rigid landmarks on the head, the labels in the matte."""
     skin = capture.face.part == FacePart.SKIN
     for frame in range(5, capture.n_frames, 97):
         matte, parts = (next(stream(frame, frame + 1)) for stream in (capture.mattes, capture.parts))
@@ -88,7 +88,7 @@ def test_pictures_mattes_labels_and_pose_agree(capture):
         t, camera = capture.tracking, capture.camera(capture.clip_of(frame))
         placed = capture.face.deformed(t.expression[frame])[skin] @ t.rotation[frame].T + t.translation[frame]
         column, row = np.clip(camera.project(placed).T, 0, capture.size - 1).astype(int)
-        assert np.isin(parts[row, column], (1, 2)).mean() > 0.9
+        assert (parts[row, column] > 0).mean() > 0.98
         inside = t.landmarks_px[frame][list(RIGID)].astype(int)
         assert (parts[inside[:, 1], inside[:, 0]] == 1).all()
 
@@ -99,7 +99,7 @@ def test_the_detector_sees_the_face_where_it_is(capture, assets):
         for frame in range(20, capture.n_frames, 83):
             (face,) = detector.detect(next(capture.images(frame, frame + 1)))
             errors.append(np.linalg.norm(face.points_px - capture.tracking.landmarks_px[frame], axis=-1)[list(RIGID)])
-    assert np.median(errors) < 2.5  # pixels of 256
+    assert np.median(errors) < 2.5  # pixels of 256; 1.9 at worst in any one frame of a trial recording
 
 
 def test_the_segmenter_sees_the_person_where_she_is(capture, assets):
@@ -109,7 +109,7 @@ def test_the_segmenter_sees_the_person_where_she_is(capture, assets):
             found = cv2.resize(segmenter.segment(next(capture.images(frame, frame + 1))), (256, 256)) > 127
             real = next(capture.mattes(frame, frame + 1)) > 127
             shares.append((found & real).sum() / (found | real).sum())
-    assert np.median(shares) > 0.93
+    assert np.median(shares) > 0.97  # 0.989 at worst in a trial recording
 
 
 def test_the_avatar_looks_like_the_recording(avatar, capture):
@@ -127,7 +127,7 @@ def test_she_speaks_with_the_sound_and_shows_what_she_feels(avatar, sentence):
     motions = {emotion: avatar.speak(sentence, emotion).motion.expression for emotion in demo_module.EMOTIONS}
     loud = np.abs(sentence).reshape(-1, SAMPLES_PER_FRAME).mean(1)
     assert np.corrcoef(motions["neutral"][:, JAW_OPEN], loud)[0, 1] > 0.2
-    assert motions["happy"][:, SMILE].mean() > 0.15 + max(motions[e][:, SMILE].mean() for e in ("angry", "sad"))
+    assert motions["happy"][:, SMILE].mean() > 0.1 + max(motions[e][:, SMILE].mean() for e in ("angry", "sad"))
     assert motions["angry"][:, FROWN].mean() > 0.1 + motions["happy"][:, FROWN].mean()
 
 

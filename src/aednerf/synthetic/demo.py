@@ -22,6 +22,7 @@ from aednerf.avatar.background import cover
 from aednerf.avatar.camera import View
 from aednerf.avatar.output import check_output, open_output
 from aednerf.avatar.restore import pick_device
+from aednerf.core.errors import InputError
 from aednerf.core.progress import Progress, silent
 from aednerf.core.records import Motion
 from aednerf.core.units import FPS, SAMPLES_PER_FRAME
@@ -105,6 +106,8 @@ def demo(
         MachineError: the training diverged.
     """
     out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; expected a folder for the results. Choose another name.")
     check_output(out / VIDEO_NAME, transparent=False, force=force)
     sentence = shipped.shipped(shipped.SENTENCE_NAME)
     if retrain is None:

@@ -13,7 +13,7 @@ from aednerf.core.errors import InputError
 
 AVATAR_NAME, CAPTURE_NAME, SENTENCE_NAME = "mara.aednerf", "mara", "sentence.wav"
 
-SENTENCE = "Hello, I am Mara. Every picture of me is computed."
+SENTENCE = "Hello, I am Mara, and I was never filmed."
 """What is said in `SENTENCE_NAME`."""
 
 MOST_BYTES = 12_000_000
