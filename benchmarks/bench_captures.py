@@ -48,9 +48,9 @@ def main() -> None:
             watch.note(is_finished=True)
         captures.append(figures(path, watch))
         print(captures[-1], flush=True)
-    seconds = [capture["seconds"] for capture in captures]
+    seconds, names = [capture["seconds"] for capture in captures], [Path(script).name for script in options.scripts]
     write_json(options.out, {
-        "command": " ".join(["python", "benchmarks/bench_captures.py", "--scripts", *options.scripts]),
+        "command": " ".join(["python", "benchmarks/bench_captures.py", "--scripts", *names]),
         "commit": commit(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
