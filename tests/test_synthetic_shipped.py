@@ -80,7 +80,7 @@ def test_the_sentence_is_short_and_whole_frames(sentence):
 
 
 def test_pictures_mattes_labels_and_pose_agree(capture):
-    """The surface under the tracked pose lies on the person, the rigid landmarks on the head, the labels in the matte."""
+    """The surface under the tracked pose lies on the person, rigid landmarks on the head, labels in the matte."""
     skin = capture.face.part == FacePart.SKIN
     for frame in range(5, capture.n_frames, 97):
         matte, parts = (next(stream(frame, frame + 1)) for stream in (capture.mattes, capture.parts))
