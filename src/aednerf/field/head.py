@@ -60,7 +60,7 @@ class HeadField(nn.Module):
         canonical = self.warp(points, state.warp)
         encoded = self.grid((canonical.reshape(-1, 3) + 1) / 2)
         with torch.autocast(points.device.type, torch.bfloat16, enabled=points.device.type == "cuda"):
-            hidden = self.first(encoded).view(n_frames, n_points, -1) + state.bias.unsqueeze(1)
+            hidden = self.first(encoded).view(n_frames, n_points, self.first.out_features) + state.bias.unsqueeze(1)
             hidden = torch.relu(self.hidden(torch.relu(hidden)))
             raw = self.last(hidden).float()
         density = torch.exp((raw[..., 0] + _INITIAL_LOG_DENSITY).clamp(max=8.0))
