@@ -84,7 +84,7 @@ class Preset:
     """Noise on the residual code: free on unseen frames, and better mouths."""
     expression_noise: float = 0.03
     """Noise on the ARKit coefficients."""
-    posture_noise: float = 0.15
+    posture_noise: float = 0.03
     """Noise on the standardised pose that the torso follows: it moves only roughly with the head."""
 
     def to_dict(self) -> dict[str, Any]:

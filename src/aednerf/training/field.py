@@ -161,7 +161,9 @@ class _Loop:
         """Leave out what can never be seen, for good; the rest of the training makes up for what that changes."""
         occupancy = self.model.occupancy
         _settle_occupancy(self.step, self.model)
-        occupancy.carve(occupancy.may_hold & visible_cells(self.model, self.step.frames, self.step.final_step))
+        seen = occupancy.may_hold & visible_cells(self.model, self.step.frames, self.step.final_step)
+        if bool(seen.any()):  # after a handful of steps there may be nothing to see yet
+            occupancy.carve(seen)
 
     def _set_schedule(self, index: int) -> None:
         set_rates(self.optimizer, self.preset, index)
