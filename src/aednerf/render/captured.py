@@ -21,9 +21,10 @@ N_SLOTS = 48
 """Samples a ray has at most: on a trained head leaving out the rest costs a picture at 58 dB (with 32: 34 dB)."""
 
 _RAYS_AT_ONCE = 1 << 16
-_ROOM = 1.6
+_ROOM = 1.4
 """The list of samples is this much longer than the first frame needs."""
-_GRAIN = 1 << 16
+POINTS_AT_ONCE = 1 << 18
+"""Points that the field is compiled for."""
 _WARM_UP = 3
 
 
@@ -36,59 +37,50 @@ class Drawn(NamedTuple):
     """[] int64: samples that the frame asked for."""
 
 
-class Listing(NamedTuple):
-    """The samples of R rays, N_SLOTS each, and those of them that are evaluated, as one list."""
+class Found(NamedTuple):
+    """The samples of R rays, N_SLOTS each."""
 
-    points: Tensor
-    """[capacity, 3] places of the list."""
+    t: Tensor
+    """[R, N_SLOTS] distance along the ray."""
+    is_used: Tensor
+    """[R * N_SLOTS] bool: whether a slot has a sample."""
     place: Tensor
-    """[R * N_SLOTS] int64: where in the list each slot's sample stands."""
-    is_listed: Tensor
-    """[R * N_SLOTS] bool: whether a slot has a sample that stands in the list."""
-    n_samples: Tensor
-    """[] int64: samples there were to evaluate."""
+    """[R * N_SLOTS] int64: how many samples there are up to a slot, less one: its sample's place in a list of all."""
 
 
 class Stages(NamedTuple):
-    """What a picture does before and after its field is evaluated; compiled where the machine can."""
+    """What a picture does before and after its field is evaluated; compiled where the machine can.
 
-    collect: Callable[[Tensor, Tensor, Space, float, int, int], Listing]
-    blend: Callable[[Listing, Tensor, Tensor, float], Tensor]
+    Neither depends on how long the list of samples is, so that a longer list needs no compilation.
+    """
+
+    find: Callable[[Tensor, Tensor, Space, float, int], Found]
+    blend: Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
     @staticmethod
     def compiled() -> Stages:
         """Return the stages with their element-wise work fused."""
-        return Stages(torch.compile(collect, dynamic=False), torch.compile(blend, dynamic=False))
+        return Stages(torch.compile(find, dynamic=False), torch.compile(blend, dynamic=False))
 
 
-def collect(
-    origins: Tensor, directions: Tensor, space: Space, step: float, n_candidates: int, capacity: int
-) -> Listing:
-    """List the samples of rays [R, 3]; arguments as for `render_listed`."""
+def find(origins: Tensor, directions: Tensor, space: Space, step: float, n_candidates: int) -> Found:
+    """Find the samples of rays [R, 3]; arguments as for `render_listed`."""
     box = (space.low, space.high)
     pieces = [
         march(o, d, space.bits, box, step, 0.5, n_candidates, N_SLOTS)
         for o, d in zip(origins.split(_RAYS_AT_ONCE), directions.split(_RAYS_AT_ONCE), strict=True)
     ]
-    t, is_used = torch.cat([piece.t for piece in pieces]), torch.cat([piece.is_used for piece in pieces])
-    place = is_used.view(-1).cumsum(0) - 1
-    is_listed = is_used.view(-1) & (place < capacity)
-    slots = torch.arange(t.numel(), device=t.device)
-    listed = torch.zeros(capacity + 1, dtype=torch.int64, device=t.device)
-    listed = listed.scatter(0, torch.where(is_listed, place, capacity), slots)[:capacity]
-    ray = listed // N_SLOTS
-    points = origins[ray] + t.view(-1)[listed].unsqueeze(-1) * directions[ray]
-    return Listing(points, place.clamp(0, capacity - 1), is_listed, place[-1] + 1)
+    is_used = torch.cat([piece.is_used for piece in pieces]).view(-1)
+    return Found(torch.cat([piece.t for piece in pieces]), is_used, is_used.cumsum(0) - 1)
 
 
-def blend(listing: Listing, density: Tensor, colour: Tensor, step: float) -> Tensor:
-    """Composite the evaluated list, density [capacity] and colour [capacity, 3], to RGBA [R, 4]."""
-    density = (density[listing.place] * listing.is_listed).view(-1, N_SLOTS)
-    rgba, _ = composite(density, colour[listing.place].view(-1, N_SLOTS, 3), step * CM_PER_UNIT)
-    return rgba
+def blend(density: Tensor, colour: Tensor, is_listed: Tensor, step: float) -> Tensor:
+    """Composite the slots' density [R * N_SLOTS] and colour [R * N_SLOTS, 3], where listed, to RGBA [R, 4]."""
+    density = (density * is_listed).view(-1, N_SLOTS)
+    return composite(density, colour.view(-1, N_SLOTS, 3), step * CM_PER_UNIT)[0]
 
 
-PLAIN_STAGES = Stages(collect, blend)
+PLAIN_STAGES = Stages(find, blend)
 
 
 def render_listed(
@@ -98,7 +90,7 @@ def render_listed(
     """Render the rays of one frame with fixed shapes.
 
     Args:
-        field: what is rendered.
+        field: what is rendered; it is given `POINTS_AT_ONCE` points at a time.
         rays: [1, R] rays.
         space: where samples may lie.
         step: distance between samples, in box units.
@@ -109,14 +101,24 @@ def render_listed(
     Returns:
         [R, 4] premultiplied RGBA, and [] int64 how many samples there were to evaluate.
     """
-    listing = stages.collect(rays.origins[0], rays.directions[0], space, step, n_candidates, capacity)
-    density, colour = field(listing.points.unsqueeze(0))
-    return stages.blend(listing, density[0], colour[0], step), listing.n_samples
+    origins, directions = rays.origins[0], rays.directions[0]
+    found = stages.find(origins, directions, space, step, n_candidates)
+    is_listed = found.is_used & (found.place < capacity)
+    slots = torch.arange(len(found.place), device=origins.device)
+    listed = torch.zeros(capacity + 1, dtype=torch.int64, device=origins.device)
+    listed = listed.scatter(0, torch.where(is_listed, found.place, capacity), slots)[:capacity]
+    ray = listed // N_SLOTS
+    points = origins[ray] + found.t.view(-1)[listed].unsqueeze(-1) * directions[ray]
+    pieces = [field(piece.unsqueeze(0)) for piece in points.split(POINTS_AT_ONCE)]
+    density = torch.cat([piece[0] for piece, _ in pieces])
+    colour = torch.cat([piece[0] for _, piece in pieces])
+    place = found.place.clamp(0, capacity - 1)
+    return stages.blend(density[place], colour[place], is_listed, step), found.place[-1] + 1
 
 
 def capacity_for(n_samples: int) -> int:
     """Return the length of a sample list with room to spare."""
-    return -(-int(n_samples * _ROOM) // _GRAIN) * _GRAIN
+    return -(-int(n_samples * _ROOM) // POINTS_AT_ONCE) * POINTS_AT_ONCE
 
 
 class CapturedPicture:

@@ -99,7 +99,7 @@ PRESETS: dict[str, Preset] = {
         max_size=256,
         field=FieldConfig(
             n_levels=7, base=12, finest=160, log2_entries=15, width=32, n_basis=12, warp_resolution=24,
-            mouth_resolution=16, warp_steps=2, occupancy_resolution=96, step_m=0.005, torso_levels=6,
+            mouth_resolution=16, warp_steps=2, occupancy_resolution=128, step_m=0.005, torso_levels=6,
             torso_finest=160, torso_log2_entries=13, torso_width=32,
         ),
         batch=RayBatch(n_frames=4, n_head=256, mouth_patch_px=10, n_eyes=64, n_picture=96, n_slots=16),
