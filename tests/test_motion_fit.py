@@ -14,7 +14,7 @@ from aednerf.emotion.space import EmotionTrack
 from aednerf.motion.channels import JAW_OPEN
 from aednerf.motion.generate import MotionGenerator
 from aednerf.training.motion import best_lag, fit_motion
-from aednerf.training.motion_data import perturb_log_mel
+from aednerf.training.motion_data import Take, moods_of, perturb_log_mel
 from aednerf.training.motion_stats import measure
 from tiny_capture import make_tiny_capture
 
@@ -111,3 +111,22 @@ def test_best_lag_finds_the_shift(lag: int) -> None:
     leader, follower = signal[10:150], signal[10 - lag : 150 - lag]
     found, correlation = best_lag(follower, leader)
     assert found == lag and correlation == pytest.approx(1.0)
+
+
+def test_the_mouth_takes_on_the_emotion_of_the_clips() -> None:
+    column = 3
+    neutral, happy = Emotion().vector(), Emotion.of("happy", 0.5).vector()
+    target = np.random.default_rng(0).uniform(0, 0.2, (40, 6)).astype(np.float32)
+    smiling = target + 0.3 * (np.arange(6) == column)
+    quiet = np.arange(40) >= 30
+    takes = [
+        Take(np.zeros(40 * 640, np.float32), each.astype(np.float32), np.ones(40, bool), quiet, emotion)
+        for each, emotion in ((target, neutral), (smiling, happy))
+    ]
+    moods = moods_of(takes)
+    np.testing.assert_allclose(moods[EMOTIONS.index("happy")], 0.6 * (np.arange(6) == column), atol=1e-6)
+    assert not moods[[i for i, name in enumerate(EMOTIONS) if name != "happy"]].any()
+    rest = np.full(6, 0.1, np.float32)
+    np.testing.assert_allclose(takes[1].resting(rest, moods).target[30:, column], 0.4, atol=1e-6)
+    np.testing.assert_allclose(takes[0].resting(rest, moods).target[30:], 0.1, atol=1e-6)
+    assert not moods_of(takes[1:]).any()

@@ -31,7 +31,6 @@ SMILE = [ARKIT_NAMES.index("mouthSmileLeft"), ARKIT_NAMES.index("mouthSmileRight
 FROWN = [ARKIT_NAMES.index("browDownLeft"), ARKIT_NAMES.index("browDownRight")]
 JAW_OPEN = ARKIT_NAMES.index("jawOpen")
 
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the shipped data is not made yet: scripts/make_demo.py")
 
 
 @pytest.fixture(scope="module")

@@ -142,6 +142,7 @@ class MotionNetwork(nn.Module):
         nn.init.zeros_(self.emotion.weight)
         self.layers = nn.ModuleList(_Layer(config.n_hidden, dilation, config.dropout) for dilation in config.dilations)
         self.leave = nn.Linear(config.n_hidden, len(columns))
+        self.mood = nn.Parameter(torch.zeros(len(EMOTIONS), len(columns)))
         nn.init.normal_(self.leave.weight, std=0.01)
         nn.init.zeros_(self.leave.bias)
 
@@ -153,6 +154,18 @@ class MotionNetwork(nn.Module):
         share = ((rest[self.columns] - low) / span).clamp(0.02, 0.98)
         with torch.no_grad():
             self.leave.bias.copy_(torch.logit(share))
+
+    def set_moods(self, moods: Tensor) -> None:
+        """Start from the mouth that the person makes with each emotion.
+
+        Args:
+            moods: [8, C] what an emotion at full intensity adds to the rest pose.
+        """
+        low, span = self._bounds()
+        rest = self.rest[self.columns]
+        share, rest_share = (((pose - low) / span).clamp(0.02, 0.98) for pose in (rest + moods, rest))
+        with torch.no_grad():
+            self.mood.copy_(torch.logit(share) - torch.logit(rest_share))
 
     def forward(self, rows: Tensor) -> Tensor:
         """Predict the driven columns of every frame whose window lies inside the rows, before calibration.
@@ -168,7 +181,8 @@ class MotionNetwork(nn.Module):
         for layer in self.layers:
             x = layer(x)
         low, span = self._bounds()
-        return low + span * torch.sigmoid(self.leave(x.transpose(1, 2)))
+        own = emotion[:, self.config.past : emotion.shape[1] - self.config.lookahead]
+        return low + span * torch.sigmoid(self.leave(x.transpose(1, 2)) + own @ self.mood)
 
     def calibrated(self, driven: Tensor) -> Tensor:
         """Stretch [..., C] about the centre, so that it moves as much as the person does, and keep it in range."""

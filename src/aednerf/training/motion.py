@@ -27,7 +27,7 @@ from aednerf.motion.generic import GenericMouth
 from aednerf.motion.network import MotionConfig, MotionNetwork
 from aednerf.motion.statistics import MotionStats
 from aednerf.speech.encoder import SpeechEncoder, find_encoder
-from aednerf.training.motion_data import Rows, Take, perturb_log_mel, rows_of, silence, varied
+from aednerf.training.motion_data import Rows, Take, moods_of, perturb_log_mel, rows_of, silence, varied
 from aednerf.training.motion_stats import measure, quiet_frames
 
 N_EXPRESSION = len(ARKIT_NAMES)
@@ -95,6 +95,7 @@ def fit_motion(
         raise InputError(f"{capture.path} has no valid training frames: its report says why.")
     stats = measure(capture, n_mouth)
     takes = _takes(capture, stats)
+    moods = moods_of(takes)
     n_known = int(sum(take.known.sum() for take in takes))
     if n_known < MIN_SPEECH_FRAMES:
         generic = GenericMouth(MotionConfig("generic", n_residual=n_residual, n_mouth_residual=n_mouth))
@@ -108,8 +109,9 @@ def fit_motion(
     speech = find_encoder(encoder)
     config = MotionConfig(encoder=speech.name, n_features=speech.dim, n_residual=n_residual, n_mouth_residual=n_mouth)
     settings = MotionTraining(steps=min(400, max(150, n_known // 3)) if steps is None else steps)
+    takes = [take.resting(stats.rest[_columns(stats)], moods) for take in takes]
     metric = _metric(capture.face, takes, n_mouth)
-    fit = _Fit(config, settings, stats, takes, speech, metric, seed, torch.device(device))
+    fit = _Fit(config, settings, stats, takes, moods, speech, metric, seed, torch.device(device))
     network, record = fit.run(progress, budget_s)
     return network, stats, record
 
@@ -128,12 +130,11 @@ def _takes(capture: Capture, stats: MotionStats) -> list[Take]:
         samples = np.zeros(len(frames) * SAMPLES_PER_FRAME, np.float32)
         audio = audio[: len(samples)]
         samples[: len(audio)] = audio
-        # In the depth of a pause people breathe, swallow and get ready; an avatar that is given silence shall rest.
-        target[quiet_frames(samples, len(frames), reach=PAUSE_REACH)] = stats.rest[columns]
+        quiet = quiet_frames(samples, len(frames), reach=PAUSE_REACH)
         # A stretch without sound (a recording whose sound ends early) teaches nothing.
         heard = np.arange(len(frames)) < len(audio) // SAMPLES_PER_FRAME
         known = capture.tracking.valid[frames] & heard & bool(np.any(audio))
-        takes.append(Take(samples, np.nan_to_num(target), known, capture.emotion(clip.first).vector()))
+        takes.append(Take(samples, np.nan_to_num(target), known, quiet, capture.emotion(clip.first).vector()))
     return takes
 
 
@@ -168,7 +169,7 @@ class _Fit:
     """One run of the fit: data, network, loss and loop."""
 
     def __init__(
-        self, config: MotionConfig, settings: MotionTraining, stats: MotionStats, takes: list[Take],
+        self, config: MotionConfig, settings: MotionTraining, stats: MotionStats, takes: list[Take], moods: Array,
         encoder: SpeechEncoder, metric: Array, seed: int, device: torch.device,
     ) -> None:  # fmt: skip
         self.config, self.settings, self.device = config, settings, device
@@ -186,7 +187,8 @@ class _Fit:
         copies = [varied(take, self.random) for _ in range(settings.copies) for take in train]
         self.pool = [self._padded(rows_of(take, encoder), 0) for take in [*train, *train, *copies]]
         rest = stats.rest[_columns(stats)]
-        quiet = [silence(2 * settings.frames, rest, takes[i % len(takes)].emotion, self.random) for i in range(12)]
+        feelings = [takes[i % len(takes)].emotion for i in range(12)]
+        quiet = [silence(2 * settings.frames, rest + e @ moods, e, self.random) for e in feelings]
         self.quiet = [self._padded(rows_of(take, encoder), 0) for take in quiet]
         known = np.concatenate([take.target[take.known] for take in train])
         self.metric = torch.from_numpy(metric).to(device)
@@ -196,6 +198,7 @@ class _Fit:
         torch.manual_seed(seed)
         self.network, self.average = (MotionNetwork(config).to(device) for _ in range(2))
         self.network.set_range(*(torch.from_numpy(value).to(device) for value in (stats.rest, stats.low, stats.high)))
+        self.network.set_moods(torch.from_numpy(moods).to(device))
         self.average.load_state_dict(self.network.state_dict())
 
     def run(self, progress: Progress, budget_s: float | None) -> tuple[MotionNetwork, dict[str, Any]]:

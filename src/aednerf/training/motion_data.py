@@ -32,6 +32,9 @@ class Take:
     known: np.ndarray
     """[T] bool."""
 
+    quiet: np.ndarray
+    """[T] bool: in the depth of a pause."""
+
     emotion: Array
     """[8] the emotion vector of the whole take."""
 
@@ -41,7 +44,20 @@ class Take:
     def __getitem__(self, frames: slice) -> Take:
         first, end, _ = frames.indices(len(self))
         audio = self.audio[first * SAMPLES_PER_FRAME : end * SAMPLES_PER_FRAME]
-        return replace(self, audio=audio, target=self.target[frames], known=self.known[frames])
+        return replace(
+            self, audio=audio, target=self.target[frames], known=self.known[frames], quiet=self.quiet[frames]
+        )
+
+    def resting(self, rest: Array, moods: Array) -> Take:
+        """Return the take with the face at rest, in its mood, in the depth of pauses.
+
+        There people breathe, swallow and get ready; an avatar that is given silence shall rest.
+
+        Args:
+            rest: [C] the neutral rest pose.
+            moods: [8, C] as `moods_of` returns.
+        """
+        return replace(self, target=np.where(self.quiet[:, None], rest + self.emotion @ moods, self.target))
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,28 @@ class Rows:
 
     known: np.ndarray
     """[T] float32, 1 where the target counts."""
+
+
+def moods_of(takes: list[Take]) -> Array:
+    """Return [8, C]: what each emotion at full intensity adds to the driven columns, on average while speaking.
+
+    An emotion is compared with the person's neutral speech; without neutral takes, or without takes of its own, it adds
+    nothing.
+    """
+    labels = [int(take.emotion[1:].argmax()) + 1 if take.emotion[1:].any() else 0 for take in takes]
+    moods = np.zeros((len(takes[0].emotion), takes[0].target.shape[1]), np.float32) if takes else np.zeros((8, 0))
+
+    def mean(label: int) -> Array | None:
+        own = [take.target[take.known & ~take.quiet] for take, its in zip(takes, labels, strict=True) if its == label]
+        return np.concatenate(own).mean(0) if sum(map(len, own)) else None
+
+    neutral = mean(0)
+    for label in set(labels) - {0}:
+        felt = mean(label)
+        if neutral is not None and felt is not None:
+            strength = np.mean([take.emotion[label] for take, its in zip(takes, labels, strict=True) if its == label])
+            moods[label] = (felt - neutral) / max(float(strength), 0.2)
+    return moods.astype(np.float32)
 
 
 def rows_of(take: Take, encoder: SpeechEncoder) -> Rows:
@@ -83,8 +121,8 @@ def varied(take: Take, rng: np.random.Generator) -> Take:
         level = float(np.sqrt(np.mean(audio**2))) + 1e-9
         audio = audio + level * 10 ** (-rng.uniform(8, 35) / 20) * coloured_noise(len(audio), rng)
     audio = np.clip(audio * 10 ** (rng.uniform(-14, 6) / 20), -1, 1).astype(np.float32)
-    known = take.known[before] & take.known[after]
-    return Take(audio[: n_frames * SAMPLES_PER_FRAME], target.astype(np.float32), known, take.emotion)
+    known, quiet = take.known[before] & take.known[after], take.quiet[before] & take.quiet[after]
+    return Take(audio[: n_frames * SAMPLES_PER_FRAME], target.astype(np.float32), known, quiet, take.emotion)
 
 
 def silence(n_frames: int, rest: Array, emotion: Array, rng: np.random.Generator) -> Take:
@@ -93,7 +131,8 @@ def silence(n_frames: int, rest: Array, emotion: Array, rng: np.random.Generator
     if rng.random() < 0.8:
         audio = 10 ** (rng.uniform(-75, -42) / 20) * coloured_noise(len(audio), rng)
     target = np.broadcast_to(rest, (n_frames, len(rest)))
-    return Take(audio.astype(np.float32), target.astype(np.float32), np.ones(n_frames, bool), emotion)
+    always = np.ones(n_frames, bool)
+    return Take(audio.astype(np.float32), target.astype(np.float32), always, always, emotion)
 
 
 def coloured_noise(n: int, rng: np.random.Generator) -> np.ndarray:
