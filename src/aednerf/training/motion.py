@@ -188,7 +188,8 @@ class _Fit:
         self.pool = [self._padded(rows_of(take, encoder), 0) for take in [*train, *train, *copies]]
         rest = stats.rest[_columns(stats)]
         feelings = [takes[i % len(takes)].emotion for i in range(12)]
-        quiet = [silence(2 * settings.frames, rest + e @ moods, e, self.random) for e in feelings]
+        moody = [(rest + e @ moods).astype(np.float32) for e in feelings]
+        quiet = [silence(2 * settings.frames, at, e, self.random) for at, e in zip(moody, feelings, strict=True)]
         self.quiet = [self._padded(rows_of(take, encoder), 0) for take in quiet]
         known = np.concatenate([take.target[take.known] for take in train])
         self.metric = torch.from_numpy(metric).to(device)
