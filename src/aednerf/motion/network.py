@@ -20,6 +20,7 @@ from aednerf.core.errors import InputError
 from aednerf.core.records import ARKIT_NAMES, EMOTIONS, Array
 from aednerf.core.units import FPS
 from aednerf.motion.channels import SPEECH_COLUMNS
+from aednerf.ops.threads import one_thread
 
 N_EXPRESSION = len(ARKIT_NAMES)
 
@@ -251,9 +252,10 @@ class MotionStream:
             self._rows = [self._silent(new[0])] * config.past
         self._rows += new
         frames = []
-        while len(self._rows) >= config.window:
-            frames.append(self._model.frame(torch.stack(self._rows[: config.window])))
-            self._rows.pop(0)
+        with one_thread():
+            while len(self._rows) >= config.window:
+                frames.append(self._model.frame(torch.stack(self._rows[: config.window])))
+                self._rows.pop(0)
         return self._stack(frames)
 
     def _silent(self, like: Tensor) -> Tensor:

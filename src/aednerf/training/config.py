@@ -39,11 +39,13 @@ class LossWeights:
     head_alpha: float = 0.05
     person_alpha: float = 0.05
     structure: float = 0.001
-    spread: float = 0.0
+    spread: float = 0.005
     """Pulls the light of a ray to one place, so that it ends after few samples."""
     empty_space: float = 1e-3
     warp_size: float = 1e-3
     torso_bend: float = 1e-2
+    pose_change: float = 3.0
+    """Keeps the pose layer from scaling rotations, which a flatter or deeper head would make up for (bas-relief)."""
 
 
 @dataclass(frozen=True)

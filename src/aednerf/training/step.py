@@ -73,6 +73,7 @@ class FieldStep:
             + weight.empty_space * losses.empty_space_loss(density)
             + weight.warp_size * (state.warp.whole.square().mean() + state.warp.mouth.square().mean())
             + weight.torso_bend * bend.square().mean()
+            + weight.pose_change * self.model.pose.change.square().mean()
         )
         return total, colour.detach()
 
