@@ -39,7 +39,7 @@ class LossWeights:
     head_alpha: float = 0.05
     person_alpha: float = 0.05
     structure: float = 0.001
-    spread: float = 0.005
+    spread: float = 0.0
     """Pulls the light of a ray to one place, so that it ends after few samples."""
     empty_space: float = 1e-3
     warp_size: float = 1e-3
