@@ -97,17 +97,20 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "smoke": Preset(
         name="smoke",
-        n_steps=900,
+        n_steps=1400,
         max_size=256,
         field=FieldConfig(
             n_levels=7, base=12, finest=160, log2_entries=15, width=32, n_basis=12, warp_resolution=24,
             mouth_resolution=16, warp_steps=2, occupancy_resolution=128, step_m=0.005, torso_levels=6,
             torso_finest=160, torso_log2_entries=13, torso_width=32,
         ),
-        batch=RayBatch(n_frames=4, n_head=256, mouth_patch_px=10, n_eyes=64, n_picture=96, n_slots=16),
+        batch=RayBatch(n_frames=4, n_head=256, mouth_patch_px=16, n_eyes=64, n_picture=96, n_slots=16),
         loss=LossWeights(spread=0.2),
-        rate=LearningRates(head_grid=3e-2, head_mlp=1e-2, torso_grid=3e-2, torso_mlp=5e-3),
+        rate=LearningRates(
+            head_grid=3e-2, head_mlp=1e-2, warp=6e-4, mix=4e-3, torso_grid=3e-2, torso_mlp=5e-3,
+        ),
         occupancy_every=32,
+        expression_noise=0.015,
     ),
     "fast": Preset(name="fast", n_steps=12_000, max_size=512),
     "full": Preset(name="full", n_steps=36_000, max_size=512),
