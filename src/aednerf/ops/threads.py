@@ -12,8 +12,7 @@ import torch
 def one_thread() -> Iterator[None]:
     """Compute with one thread inside the `with` block, and with as many as before after it.
 
-    For networks of a few thousand multiplications: waking the threads of a machine with many cores takes far longer
-    than the work (a second of motion took 0.7 s on 32 cores, and 0.03 s on two).
+    For small networks: waking the threads of a machine with many cores takes far longer than the work.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
