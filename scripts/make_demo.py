@@ -11,8 +11,8 @@
 
 Each part that is there already is kept, and one that was interrupted is continued, so that the parts may be made on
 different machines: film on one, train on another with a GPU (`--device cuda`), or bring an avatar (`--avatar FILE`).
-`--force` makes all of them again. Most of the time goes into the training; what the shipped avatar was trained by stands
-in its bundle.
+`--force` makes all of them again. Most of the time goes into the training; what the shipped avatar was trained by
+stands in its bundle.
 """
 
 from __future__ import annotations
