@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from aednerf.capture.framing import choose_face, link_faces, square_crop
+from aednerf.capture.framing import choose_face, link_faces, shared_crops, square_crop
+from aednerf.capture.manifest import Crop
 from aednerf.capture.ordered import ahead, ordered_map
 from aednerf.capture.shots import group_shots, thumbnail
 from aednerf.core.errors import InputError
@@ -67,6 +70,26 @@ def pictures(backdrop: int, person_x: int, n: int) -> list[np.ndarray]:
     image = np.full((144, 256, 3), backdrop, np.uint8)
     image[60:, person_x - 30 : person_x + 30] = 200
     return [thumbnail(image)] * n
+
+
+def test_clips_of_one_camera_get_one_square() -> None:
+    crops = [Crop(100, 50, 400), Crop(110, 44, 410), Crop(500, 50, 400), Crop(104, 52, 398)]
+    sizes = [(1280, 720)] * 3 + [(1920, 1080)]
+    shared = shared_crops(crops, sizes)
+    assert shared[0] == shared[1] == Crop(100, 39, 420)
+    assert shared[2:] == crops[2:]  # another place, another size of picture
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 80), st.integers(200, 400)), min_size=1, max_size=6)
+)
+def test_shared_squares_hold_their_own_inside_the_picture(values: list[tuple[int, int, int]]) -> None:
+    crops = [Crop(*value) for value in values]
+    for own, shared in zip(crops, shared_crops(crops, [(720, 480)] * len(crops)), strict=True):
+        assert 0 <= shared.x and shared.x + shared.size <= 720
+        assert 0 <= shared.y and shared.y + shared.size <= 480
+        assert shared.x <= own.x and shared.x + shared.size >= own.x + own.size
+        assert shared.y <= own.y and shared.y + shared.size >= own.y + own.size
 
 
 def test_a_jump_cut_is_kept_and_another_scene_is_not() -> None:

@@ -84,7 +84,7 @@ def test_the_bias_is_the_same_as_concatenating_the_code() -> None:
     head = HeadField(SMALL)
     expression, residual = torch.rand(2, len(ARKIT_NAMES)), torch.randn(2, SMALL.n_residual)
     points = torch.rand(2, 30, 3) * 2 - 1
-    density, colour = head(points, head.prepare(expression, residual))
+    density, colour = head(points, head.prepare(expression, residual, torch.randn(2, 3)))
     code = torch.cat([EXPRESSION_SCALE * expression, residual], dim=-1)
     encoded = head.grid((points.view(-1, 3) + 1) / 2).view(2, 30, -1)
     joined = torch.cat([encoded, code.unsqueeze(1).expand(-1, 30, -1)], dim=-1)
@@ -92,7 +92,25 @@ def test_the_bias_is_the_same_as_concatenating_the_code() -> None:
     hidden = torch.relu(head.hidden(torch.relu(joined @ weight.T + head.condition.bias)))
     raw = head.last(hidden)
     torch.testing.assert_close(density, torch.exp(raw[..., 0] - 5), rtol=1e-3, atol=1e-6)
-    torch.testing.assert_close(colour, torch.sigmoid(raw[..., 1:]), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(colour, torch.sigmoid(raw[..., 1:4]), rtol=1e-3, atol=1e-5)
+
+
+def test_colour_follows_the_turn_to_first_order_and_density_does_not() -> None:
+    torch.manual_seed(0)
+    head = HeadField(SMALL)
+    with torch.no_grad():
+        head.last.weight[4:].normal_()
+    code = torch.rand(1, len(ARKIT_NAMES)), torch.randn(1, SMALL.n_residual)
+    points = torch.rand(1, 50, 3) * 2 - 1
+
+    def at(*turn: float) -> tuple[torch.Tensor, torch.Tensor]:
+        density, colour = head(points, head.prepare(*code, torch.tensor([turn], dtype=torch.float32)))
+        return density, torch.logit(colour)
+
+    (density, rest), (turned_density, turned), (_, twice) = at(0, 0, 0), at(0.5, -1.0, 0), at(1.0, -2.0, 0)
+    torch.testing.assert_close(turned_density, density)
+    assert float((turned - rest).abs().mean()) > 0.01
+    torch.testing.assert_close(twice - rest, 2 * (turned - rest), rtol=1e-2, atol=1e-3)
 
 
 def test_occupancy_keeps_what_is_dense_enough_and_its_box() -> None:

@@ -61,7 +61,7 @@ def test_training_learns_the_person(capture: Capture, tmp_path: Path) -> None:
     notes: list[str] = []
     preset = replace(TINY, n_steps=250)
     checkpoint = tmp_path / "field.safetensors"
-    model, record = fit_field(capture, preset, CPU, 0, checkpoint, {}, lambda *args: notes.append(args[0]))
+    model, record = fit_field(capture, preset, CPU, 1, checkpoint, {}, lambda *args: notes.append(args[0]))
     assert {"loading frames", "training"} <= set(notes)
     assert record["training_frames"] == len(capture.train_frames)
     frame = int(capture.test_frames[0])

@@ -1,7 +1,12 @@
-"""Choose one person in a clip and the fixed square around the head and shoulders that the capture keeps."""
+"""Choose one person in a clip and the fixed square around the head and shoulders that the capture keeps.
+
+Clips whose squares nearly agree in pictures of one size were filmed by one camera at rest: they get the same square,
+and so the same camera, and the head is tracked through all of them as through one recording with cuts.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +20,9 @@ HEAD_AND_SHOULDERS = 2.3
 
 _FACE_CENTRE = 0.47
 """Where the middle of the face stands in the square, from its top: room for the hair above, the shoulders below."""
+
+ALIKE = 0.12
+"""Squares whose edges differ by at most this share of their size become one."""
 
 _BIG_ENOUGH = 0.26
 """A square picture is kept whole when the face is at least this share of its height."""
@@ -122,3 +130,49 @@ def square_crop(track: FaceTrack, width: int, height: int) -> Crop:
     x = int(np.clip(round((left + right) / 2 - size / 2), 0, width - size))
     y = int(np.clip(round((top + bottom) / 2 - _FACE_CENTRE * size), 0, height - size))
     return Crop(x, y, size)
+
+
+def shared_crops(crops: Sequence[Crop], sizes: Sequence[tuple[int, int]]) -> list[Crop]:
+    """Return the clips' squares, with those that nearly agree replaced by one square around them all.
+
+    Args:
+        crops: each clip's own square.
+        sizes: width and height of each clip's pictures, in pixels; only clips of one size can share a square.
+    """
+    groups: list[list[int]] = []
+    for index, crop in enumerate(crops):
+        alike = (
+            group for group in groups
+            if sizes[group[0]] == sizes[index] and all(_are_alike(crops[other], crop) for other in group)
+        )  # fmt: skip
+        group = next(alike, None)
+        if group is None:
+            groups.append([index])
+        else:
+            group.append(index)
+    shared = list(crops)
+    for group in groups:
+        around = _around([crops[index] for index in group], *sizes[group[0]])
+        for index in group:
+            shared[index] = around
+    return shared
+
+
+def _are_alike(a: Crop, b: Crop) -> bool:
+    edges = np.abs(_edges(a) - _edges(b))
+    return bool(edges.max() <= ALIKE * min(a.size, b.size))
+
+
+def _edges(crop: Crop) -> NDArray[np.float64]:
+    return np.array([crop.x, crop.y, crop.x + crop.size, crop.y + crop.size], np.float64)
+
+
+def _around(crops: Sequence[Crop], width: int, height: int) -> Crop:
+    """Return the smallest square, in whole pixels and inside the picture, around the given ones."""
+    edges = np.stack([_edges(crop) for crop in crops])
+    left, top = edges[:, :2].min(0)
+    right, bottom = edges[:, 2:].max(0)
+    size = min(int(np.ceil(max(right - left, bottom - top))), width, height)
+    x = np.clip(np.floor((left + right - size) / 2), 0, width - size)
+    y = np.clip(np.floor((top + bottom - size) / 2), 0, height - size)
+    return Crop(int(x), int(y), size)

@@ -53,6 +53,14 @@ class Job:
         """How many frames all clips have together."""
         return self.ranges[-1][1]
 
+    @property
+    def setups(self) -> list[list[int]]:
+        """The clips of each camera: those whose pictures and squares agree (`framing.shared_crops`)."""
+        groups: dict[Any, list[int]] = {}
+        for index, survey in enumerate(self.surveys):
+            groups.setdefault((survey.info.width, survey.info.height, survey.crop), []).append(index)
+        return list(groups.values())
+
     def frames(self, clip_index: int) -> Callable[[], Iterator[NDArray[np.uint8]]]:
         """Return a callable that reads the clip's frames from the start, as they are stored."""
         first, end = self.ranges[clip_index]

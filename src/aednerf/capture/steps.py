@@ -19,6 +19,7 @@ from aednerf.capture import picture_steps, tracking_steps
 from aednerf.capture.capture import Capture, data_files
 from aednerf.capture.clip import Clip, as_clip
 from aednerf.capture.face_table import FaceTable
+from aednerf.capture.framing import shared_crops
 from aednerf.capture.job import WORK, Job, thread_count
 from aednerf.capture.manifest import MANIFEST_NAME, ClipRecord, Manifest, Source, clip_names
 from aednerf.capture.report import write_report
@@ -142,7 +143,7 @@ def _run_steps(
 
 def _survey(clips: Sequence[Clip], max_seconds: float | None, face: str, progress: Progress) -> list[dict[str, Any]]:
     path = assets.find("face_landmarker")
-    found = []
+    found: list[ClipSurvey] = []
     with contextlib.ExitStack() as stack:
         detectors = [stack.enter_context(FaceDetector(path)) for _ in range(thread_count())]
         for clip in clips:
@@ -150,8 +151,9 @@ def _survey(clips: Sequence[Clip], max_seconds: float | None, face: str, progres
             def tell(done: int, total: int, note: str = clip.path.name) -> None:
                 progress("survey", done, total, note)
 
-            found.append(survey_clip(clip, detectors, max_seconds, face, tell).to_json())
-    return found
+            found.append(survey_clip(clip, detectors, max_seconds, face, tell))
+    crops = shared_crops([each.crop for each in found], [(each.info.width, each.info.height) for each in found])
+    return [replace(each, crop=crop).to_json() for each, crop in zip(found, crops, strict=True)]
 
 
 def _finish(job: Job, digests: Sequence[str], options: dict[str, Any], consent: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,36 +74,64 @@ def _the_person(faces: list[Detection], survey: ClipSurvey, frame: int, size: in
 
 
 def track_heads(job: Job) -> None:
-    """Track the rigid head of each clip: `pose` with rotation, translation, cameras and one row of figures a clip."""
-    valid, points = job.load("landmarks", "valid", "points")
+    """Track the rigid head: `pose` with rotation, translation, cameras and one row of figures a clip.
+
+    The clips of one camera are tracked as one recording with a cut between them: they show one head, so that a
+    clip's expression cannot turn it, and together they tell the focal length better than each.
+    """
     neutral = landmark_points(FaceModel.load(assets.find("ict_facekit"))).person().neutral
-    shares = [0.0] * len(job.clips)
+    setups, done = job.setups, [0.0] * len(job.setups)
 
-    def progress_of(index: int) -> Callable[[float], None]:
+    def track(number: int) -> HeadTrack:
         def tell(share: float) -> None:
-            shares[index] = share * (job.ranges[index][1] - job.ranges[index][0])
-            job.progress("head pose", round(sum(shares)), job.n_frames)
+            done[number] = share * len(_frame_numbers(job, setups[number]))
+            job.progress("head pose", round(sum(done)), job.n_frames)
 
-        return tell
+        return _track_setup(job, setups[number], neutral, tell)
 
-    def track(index: int) -> HeadTrack:
-        first, end = job.ranges[index]
-        return track_head(
-            job.frames(index), points[first:end], valid[first:end], neutral, (job.size, job.size),
-            cuts=job.surveys[index].shots.cuts, progress=progress_of(index),
-        )  # fmt: skip
-
-    heads = list(ordered_map([track] * min(thread_count(), len(job.clips)), range(len(job.clips))))
+    heads = list(ordered_map([track] * min(thread_count(), len(setups)), range(len(setups))))
+    rotation, translation = np.empty((job.n_frames, 3, 3)), np.empty((job.n_frames, 3))
+    for setup, head in zip(setups, heads, strict=True):
+        frames = _frame_numbers(job, setup)
+        rotation[frames], translation[frames] = head.rotation, head.translation
+    of_clip = [heads[number] for number in setup_numbers(job)]
     job.save(
-        "pose",
-        rotation=np.concatenate([head.rotation for head in heads]),
-        translation=np.concatenate([head.translation for head in heads]),
-        focal_px=np.array([head.focal_px for head in heads]),
-        centre_px=np.array([(head.cx, head.cy) for head in heads]),
-        figures=np.array([(head.track_error_px, head.jitter_deg, head.landmark_jitter_deg) for head in heads]),
-        focal_observable=np.array([head.focal_observable for head in heads]),
-        flags=np.array([" ".join(head.flags) for head in heads]),
+        "pose", rotation=rotation, translation=translation,
+        focal_px=np.array([head.focal_px for head in of_clip]),
+        centre_px=np.array([(head.cx, head.cy) for head in of_clip]),
+        figures=np.array([(head.track_error_px, head.jitter_deg, head.landmark_jitter_deg) for head in of_clip]),
+        focal_observable=np.array([head.focal_observable for head in of_clip]),
+        flags=np.array([" ".join(_clip_flags(job, index, head)) for index, head in enumerate(of_clip)]),
+    )  # fmt: skip
+
+
+def _track_setup(
+    job: Job, setup: Sequence[int], neutral: NDArray[np.float32], progress: Callable[[float], None]
+) -> HeadTrack:
+    """Track the head through the clips of one camera."""
+    valid, points = job.load("landmarks", "valid", "points")
+    rows, cuts, start = _frame_numbers(job, setup), list[int](), 0
+    for index in setup:
+        cuts += [start, *(start + cut for cut in job.surveys[index].shots.cuts)]
+        start += job.surveys[index].n_frames
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        return itertools.chain.from_iterable(job.frames(index)() for index in setup)
+
+    return track_head(
+        frames, points[rows], valid[rows], neutral, (job.size, job.size), cuts=cuts[1:], progress=progress
     )
+
+
+def _frame_numbers(job: Job, setup: Sequence[int]) -> NDArray[np.int64]:
+    """Return the frames of the clips of one camera, one clip after the other."""
+    return np.concatenate([np.arange(*job.ranges[index]) for index in setup])
+
+
+def _clip_flags(job: Job, index: int, head: HeadTrack) -> list[str]:
+    """Return how a clip's tracking was special: cuts between clips are no cuts inside one."""
+    has_cuts = bool(job.surveys[index].shots.cuts)
+    return [flag for flag in head.flags if flag != "cuts" or has_cuts]
 
 
 def fit_faces(job: Job) -> None:
@@ -111,7 +140,7 @@ def fit_faces(job: Job) -> None:
     rotation, translation = job.load("pose", "rotation", "translation")
     fit = fit_expression(
         landmarks, Poses(rotation, translation), cameras(job), clip_numbers(job),
-        landmark_points(FaceModel.load(assets.find("ict_facekit"))), scores,
+        landmark_points(FaceModel.load(assets.find("ict_facekit"))), scores, setup_of=setup_numbers(job),
         progress=lambda share: job.progress("expression", round(share * job.n_frames), job.n_frames),
     )  # fmt: skip
     job.save(
@@ -148,6 +177,11 @@ def cameras(job: Job) -> list[Camera]:
 def clip_numbers(job: Job) -> NDArray[np.int64]:
     """Return [T] the clip of each frame."""
     return np.repeat(np.arange(len(job.clips)), [end - first for first, end in job.ranges])
+
+
+def setup_numbers(job: Job) -> list[int]:
+    """Return the number of each clip's camera, in `job.setups`."""
+    return [next(n for n, setup in enumerate(job.setups) if index in setup) for index in range(len(job.clips))]
 
 
 def collect_tracking(job: Job) -> Tracking:

@@ -3,15 +3,15 @@
 Residuals are pixels of a picture scaled to 512 wide. All frames of all clips are solved together, alternating
 
   A. each frame's coefficients and small pose change: Gauss-Newton under the bounds [0, 1], batched over frames;
-  B. what all frames share: identity, a constant 3-D offset of each landmark, and each clip's gauge (the rigid motion
-     and scale between the frame in which its poses were measured and the face model's), in one linear system.
+  B. what all frames share: identity, a constant 3-D offset of each landmark, and each set-up's gauge (the rigid
+     motion and scale between the frame in which its poses were measured and the face model's), in one linear system.
 
 The pose given is a prior, not fixed: landmarks jitter as one, and that has to go somewhere other than the brows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +55,7 @@ class FaceFit:
     """[T, 52] ARKit coefficients in [0, 1]."""
 
     poses: Poses
-    """The given poses, each clip's moved by one constant gauge into the model's frame: the ones to store."""
+    """The given poses, each set-up's moved by one constant gauge into the model's frame: the ones to store."""
 
     fitted_poses: Poses
     """The poses at which the landmarks fit best: jittery, of use only beside `expression`."""
@@ -77,6 +77,8 @@ def fit_expression(
     clip_of: Array,
     points: FacePoints,
     scores: Array | None = None,
+    *,
+    setup_of: Sequence[int] | None = None,
     config: FitConfig = DEFAULTS,
     progress: Callable[[float], None] | None = None,
 ) -> FaceFit:
@@ -89,6 +91,8 @@ def fit_expression(
         clip_of: [T] clip of each frame; a clip's frames are consecutive.
         points: the landmarks on the face model (`correspondence.landmark_points`).
         scores: [T, 52] the detector's blendshape scores, where the fit starts.
+        setup_of: for each clip the number of the set-up that its poses were measured in; clips of one set-up share
+            one gauge. None: each clip is its own.
         config: priors and the number of rounds.
         progress: told the share of the work done, in [0, 1].
 
@@ -119,8 +123,9 @@ def fit_expression(
         expression=np.clip(start, 0, 1), prior=poses[valid], poses=poses[valid], closed_share=closed,
     )  # fmt: skip
     neighbours = neighbours_in_time(valid, clips)
+    setups = clips if setup_of is None else np.asarray(setup_of)[clips]
     for i in range(config.rounds):
-        state = fit_shared(state, points, observed, weights, view, clips, config)
+        state = fit_shared(state, points, observed, weights, view, setups, config)
         state = fit_frames(state, points, observed, weights, view, neighbours, config)
         if progress is not None:
             progress((i + 1) / config.rounds)

@@ -16,10 +16,23 @@ Array = np.ndarray
 MOUTH_CLOSE, JAW_OPEN = ARKIT_NAMES.index("mouthClose"), ARKIT_NAMES.index("jawOpen")
 
 _CAUTION = np.ones(N_COEFFICIENTS)
-"""[52] how strongly the priors hold each coefficient: blinks and the jaw are seen well, so hardly; a gaze behind closed
-lids is a guess and must not do the lids' work."""
-_CAUTION[[ARKIT_NAMES.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight", "jawOpen")]] = 0.2
-_CAUTION[[name.startswith("eyeLook") for name in ARKIT_NAMES]] = 2.0
+"""[52] how strongly the priors hold each coefficient: blinks, the jaw and a look to the side are seen well (a look down
+must not do the lids' work); a jaw that shifts is rare, and a lower lip drawn down looks much like a jaw that opens."""
+for _names, _weight in (
+    (("eyeBlinkLeft", "eyeBlinkRight", "jawOpen"), 0.2),
+    (tuple(name for name in ARKIT_NAMES if name.startswith(("eyeLookIn", "eyeLookOut"))), 0.3),
+    (tuple(name for name in ARKIT_NAMES if name.startswith(("eyeLookUp", "eyeLookDown"))), 1.5),
+    (("jawForward", "jawLeft", "jawRight"), 4.0),
+    (("mouthLowerDownLeft", "mouthLowerDownRight"), 2.0),
+):
+    _CAUTION[[ARKIT_NAMES.index(_name) for _name in _names]] = _weight
+
+_MIRRORED = tuple(
+    (ARKIT_NAMES.index(name), ARKIT_NAMES.index(name.removesuffix("Left") + "Right"))
+    for name in ARKIT_NAMES
+    if name.endswith("Left") and not name.startswith(("eyeLook", "jaw", "mouthLeft"))
+)
+"""Pairs of coefficients of one muscle on both sides: faces move nearly alike on both, the detector less so."""
 
 
 def fit_frames(
@@ -91,13 +104,16 @@ def _add_expression_prior(hessian: Array, gradient: Array, start: Array, smooth_
 
 
 def _expression_prior(config: FitConfig) -> Array:
-    """Return [52, 52]: small coefficients, and both eyes looking the same way."""
+    """Return [52, 52]: small coefficients, both sides moving alike, and both eyes looking the same way."""
     quadratic = config.ridge * np.diag(_CAUTION)
     sideways = {"eyeLookOutLeft": 1, "eyeLookInLeft": -1, "eyeLookOutRight": 1, "eyeLookInRight": -1}
     upwards = {"eyeLookUpLeft": 1, "eyeLookDownLeft": -1, "eyeLookUpRight": -1, "eyeLookDownRight": 1}
     for relation in (sideways, upwards):
         row = np.array([relation.get(name, 0) for name in ARKIT_NAMES], float)
         quadratic += 10.0 * config.ridge * np.outer(row, row)
+    for left, right in _MIRRORED:
+        quadratic[[left, right], [left, right]] += config.symmetry
+        quadratic[[left, right], [right, left]] -= config.symmetry
     return quadratic
 
 

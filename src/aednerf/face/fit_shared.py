@@ -1,4 +1,4 @@
-"""Step B of the face fit: what all frames share (identity, landmark offsets, clips' gauges), in one linear system."""
+"""Step B of the face fit: what all frames share (identity, landmark offsets, set-ups' gauges), in one linear system."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from aednerf.face import topology
-from aednerf.face.fit_state import FitConfig, FitState, FitView, blocks
+from aednerf.face.fit_state import FitConfig, FitState, FitView, blocks, offset_deviations
 from aednerf.face.model import N_IDENTITY, FacePoints
 from aednerf.face.pose import Poses, rotation_from_vector
 
@@ -15,12 +15,13 @@ Array = np.ndarray
 
 
 def fit_shared(
-    state: FitState, points: FacePoints, observed: Array, weights: Array, view: FitView, clips: Array, config: FitConfig
-) -> FitState:
-    """Solve identity, offsets and the clips' gauges; the offsets are eliminated first, landmark by landmark."""
+    state: FitState, points: FacePoints, observed: Array, weights: Array, view: FitView, setups: Array,
+    config: FitConfig,
+) -> FitState:  # fmt: skip
+    """Solve identity, offsets and the set-ups' gauges; the offsets are eliminated first, landmark by landmark."""
     person = state.person(points)
-    n_clips = int(clips.max()) + 1
-    n_gauge = 7 * n_clips
+    n_setups = int(setups.max()) + 1
+    n_gauge = 7 * n_setups
     square = np.zeros((topology.N_LANDMARKS, 3, 3))
     mixed = np.zeros((topology.N_LANDMARKS, 3, n_gauge))
     pull = np.zeros((topology.N_LANDMARKS, 3))
@@ -37,12 +38,12 @@ def fit_shared(
         pull += force.sum(0)
         motions = _gauge_motions(head)
         response = normal @ motions
-        for clip in np.unique(clips[block]):
-            own, columns = clips[block] == clip, slice(7 * clip, 7 * clip + 7)
+        for setup in np.unique(setups[block]):
+            own, columns = setups[block] == setup, slice(7 * setup, 7 * setup + 7)
             mixed[:, :, columns] += response[own].sum(0)
             gauge_square[columns, columns] += np.einsum("tpci,tpcj->ij", motions[own], response[own], optimize=True)
             gauge_pull[columns] += np.einsum("tpci,tpc->i", motions[own], force[own])
-    return _solve_shared(state, points, square, mixed, pull, gauge_square, gauge_pull, clips, config)
+    return _solve_shared(state, points, square, mixed, pull, gauge_square, gauge_pull, setups, config)
 
 
 def _gauge_motions(head: Array) -> Array:
@@ -55,7 +56,7 @@ def _gauge_motions(head: Array) -> Array:
 
 def _solve_shared(
     state: FitState, points: FacePoints, square: Array, mixed: Array, pull: Array, gauge_square: Array,
-    gauge_pull: Array, clips: Array, config: FitConfig,
+    gauge_pull: Array, setups: Array, config: FitConfig,
 ) -> FitState:  # fmt: skip
     """Minimise over [offsets | identity, gauges], the offsets being coupled in facing pairs of the inner lips only."""
     n_points, n_gauge = len(square), len(gauge_pull)
@@ -64,8 +65,9 @@ def _solve_shared(
     # Landmark equations: (square + prior) step + coupling shared = force.
     coupling = np.concatenate([square @ modes, mixed], axis=-1).reshape(3 * n_points, n_shared)
     matrix = np.zeros((n_points, 3, n_points, 3))
-    matrix[range(n_points), :, range(n_points)] = square + np.eye(3) / config.offset_sd_m**2
-    force = pull - state.offsets / config.offset_sd_m**2
+    hold = 1.0 / offset_deviations(config)[:, None] ** 2
+    matrix[range(n_points), :, range(n_points)] = square + np.eye(3) * hold[..., None]
+    force = pull - state.offsets * hold
     for upper, lower in zip(topology.LIPS_UPPER_INNER, topology.LIPS_LOWER_INNER, strict=True):
         gap = state.offsets[upper] - state.offsets[lower]
         for i, j, sign in ((upper, lower, 1.0), (lower, upper, -1.0)):
@@ -87,7 +89,7 @@ def _solve_shared(
     eliminated = np.linalg.solve(matrix, np.concatenate([coupling, force[:, None]], axis=1))
     step = np.linalg.solve(shared - coupling.T @ eliminated[:, :-1], shared_force - coupling.T @ eliminated[:, -1])
     offsets = state.offsets + (eliminated[:, -1] - eliminated[:, :-1] @ step).reshape(n_points, 3)
-    gauge = step[N_IDENTITY:].reshape(-1, 7)[clips]
+    gauge = step[N_IDENTITY:].reshape(-1, 7)[setups]
     return replace(
         state, identity=state.identity + step[:N_IDENTITY], offsets=offsets,
         prior=_regauged(state.prior, gauge), poses=_regauged(state.poses, gauge),

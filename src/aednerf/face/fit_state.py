@@ -42,14 +42,20 @@ class FitConfig:
     smoothness: float = 20.0
     """Cost of the squared distance of a coefficient from the mean of its neighbours in time."""
 
+    symmetry: float = 400.0
+    """Cost of the squared difference of a muscle's coefficients on both sides."""
+
     rotation_sd_rad: float = float(np.deg2rad(0.3))
     """A frame's rotation may differ from the given pose's by this much."""
 
     translation_sd_m: float = 0.002
     """A frame's translation may differ from the given pose's by this much."""
 
-    offset_sd_m: float = 0.003
+    offset_sd_m: float = 0.001
     """A landmark's constant offset from its place on the face model."""
+
+    brow_offset_sd_m: float = 0.003
+    """The same of the brows, which sit higher on one forehead than on another."""
 
     lip_gap_sd_m: float = 0.0003
     """How far the offsets of facing points of the lips' inner rims may differ: closed lips must stay closed."""
@@ -61,7 +67,7 @@ class FitConfig:
     pose_prior_points: float = 10.0
     """How many landmarks share one error: the pose prior counts this much more than beside independent ones."""
 
-    frames_in_common: int = 10
+    frames_in_common: int = 20
     """How many independent frames a recording counts as when the priors on the shared unknowns are weighed."""
 
 
@@ -122,10 +128,12 @@ class FitView:
 def landmark_weights(observed: Array) -> Array:
     """Return [T, 478]: the square roots of how much each landmark counts.
 
-    The outline slides along the face. Lips and lids carry what people look at. Behind closed lids the iris is a guess.
+    The outline slides along the face, but its lowest part tells the jaw from the lower lip. Lips and lids carry what
+    people look at. Behind closed lids the iris is a guess.
     """
     weight = np.ones(topology.N_LANDMARKS)
     weight[list(topology.SLIDING)] = 0.1
+    weight[list(topology.CHIN)] = 3.0
     weight[list(topology.UPPER_LIDS)] = 0.1
     rings = (topology.LIPS_OUTER_RING, topology.LIPS_INNER_RING, topology.LEFT_EYE, topology.RIGHT_EYE)
     weight[[i for ring in rings for i in ring]] = 3.0
@@ -135,6 +143,13 @@ def landmark_weights(observed: Array) -> Array:
         openness = np.clip(gap / np.median(gap) * 2.0 - 0.6, 0.01, 1.0)
         weights[:, list(iris)] = 3.0 * openness[:, None]
     return np.sqrt(weights)
+
+
+def offset_deviations(config: FitConfig) -> Array:
+    """Return [478]: the standard deviation of each landmark's constant offset, in metres."""
+    deviations = np.full(topology.N_LANDMARKS, config.offset_sd_m)
+    deviations[[*topology.LEFT_BROW, *topology.RIGHT_BROW]] = config.brow_offset_sd_m
+    return deviations
 
 
 def lid_gap(points: Array, ring: tuple[int, ...]) -> Array:

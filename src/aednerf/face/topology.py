@@ -17,6 +17,9 @@ OVAL: tuple[int, ...] = (
 SLIDING: tuple[int, ...] = tuple(i for i in OVAL if i != 152)
 """Outline points without a place of their own on the skin: they slide along the silhouette as the head turns."""
 
+CHIN: tuple[int, ...] = (152, 148, 176, 149, 377, 400, 378)
+"""The lowest part of the outline, which goes where the jaw goes."""
+
 LIPS_OUTER: tuple[int, ...] = (61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181)
 """Outer rim of the lips (iBUG 48 to 59), from the person's right corner over the upper lip."""
 

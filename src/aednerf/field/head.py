@@ -1,4 +1,8 @@
-"""The head's dynamic radiance field: a warp into canonical space, a hash grid, an expression bias and a small MLP."""
+"""The head's dynamic radiance field: a warp into canonical space, a hash grid, an expression bias and a small MLP.
+
+The head turns under a light that stays, so its colours change with its pose: to first order in the turn, since the
+shading of a surface is linear in its normal. Density never depends on the pose, so shape cannot hide in it.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +22,17 @@ EXPRESSION_SCALE = 0.3
 _INITIAL_LOG_DENSITY = -5.0
 """Nearly empty at the start: fog costs both speed and quality."""
 
+_SHADE_SCALE = 0.1
+"""Colour logits for one unit of the MLP's output and one standard deviation of the head's turn."""
+
 
 class HeadState(NamedTuple):
-    """All that depends on a frame's expression alone, for B frames."""
+    """All that depends on a frame alone and not on the place, for B frames."""
 
     bias: Tensor
     """[B, W] added in the MLP's first layer: exactly the same as feeding the code to it at every sample."""
+    turn: Tensor
+    """[B, 3] the head's standardised turn from its mean pose, for the shading."""
     warp: FrameWarp
 
 
@@ -39,12 +48,21 @@ class HeadField(nn.Module):
         nn.init.zeros_(self.condition.bias)
         self.first = nn.Linear(self.grid.n_outputs, config.width, bias=False)
         self.hidden = nn.Linear(config.width, config.width)
-        self.last = nn.Linear(config.width, 4)
+        self.last = nn.Linear(config.width, 4 + 9)
+        with torch.no_grad():
+            self.last.weight[4:].zero_()
+            self.last.bias[4:].zero_()
 
-    def prepare(self, expression: Tensor, residual: Tensor) -> HeadState:
-        """Prepare B frames from their expressions [B, 52] and residual codes [B, K]."""
+    def prepare(self, expression: Tensor, residual: Tensor, turn: Tensor) -> HeadState:
+        """Prepare B frames.
+
+        Args:
+            expression: [B, 52] ARKit coefficients.
+            residual: [B, K] the person's residual code.
+            turn: [B, 3] the head's standardised turn (`PoseLayer.standardise`), 0 at the mean pose.
+        """
         bias = self.condition(torch.cat([EXPRESSION_SCALE * expression, residual], dim=-1))
-        return HeadState(bias, self.warp.prepare(torch.cat([expression, residual], dim=-1)))
+        return HeadState(bias, turn, self.warp.prepare(torch.cat([expression, residual], dim=-1)))
 
     def forward(self, points: Tensor, state: HeadState) -> tuple[Tensor, Tensor]:
         """Evaluate the field.
@@ -64,4 +82,5 @@ class HeadField(nn.Module):
             hidden = torch.relu(self.hidden(torch.relu(hidden)))
             raw = self.last(hidden).float()
         density = torch.exp((raw[..., 0] + _INITIAL_LOG_DENSITY).clamp(max=8.0))
-        return density, torch.sigmoid(raw[..., 1:])
+        shade = raw[..., 4:].view(n_frames, n_points, 3, 3) @ state.turn.view(n_frames, 1, 3, 1)
+        return density, torch.sigmoid(raw[..., 1:4] + _SHADE_SCALE * shade.squeeze(-1))

@@ -119,10 +119,10 @@ class AvatarModel(nn.Module):
         turned, moved = self.pose(moment.rotation, moment.translation)
         turned, moved = moment.view[:, :3] @ turned, moved @ moment.view[:, :3].T + moment.view[:, 3]
         pixels = pixel_grid(width, height, self.device)[None]
-        state = self.head.prepare(moment.expression, moment.residual)
+        posture = self.pose.standardise(moment.rotation, moment.translation)
+        state = self.head.prepare(moment.expression, moment.residual, posture[:, :3])
         head = draw_head(lambda points: shade(points, state), cast(pixels, moment.intrinsics, turned, moved))
         places = torch.stack([pixels[..., 0] / width, pixels[..., 1] / height], dim=-1) * 2 - 1
-        posture = self.pose.standardise(moment.rotation, moment.translation)
         behind, _ = torso(places, posture, moment.shot)
         return over(head, behind[0]).view(height, width, 4).clamp(0.0, 1.0)
 

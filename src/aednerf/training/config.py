@@ -42,6 +42,10 @@ class LossWeights:
     spread: float = 0.0
     """Pulls the light of a ray to one place, so that it ends after few samples."""
     empty_space: float = 1e-3
+    core: float = 1e-3
+    """Keeps the head opaque under all its skin, that of the sides and under the hair too."""
+    surface: float = 1e-3
+    """Holds the face's depth to the face model's fitted mesh: opaque under its skin, empty before it."""
     warp_size: float = 1e-3
     torso_bend: float = 1e-2
     pose_change: float = 3.0

@@ -24,6 +24,7 @@ from aednerf.training.frame_store import FrameStore, load_frames
 from aednerf.training.hull import loose_hull
 from aednerf.training.optimizer import make_optimizer, sample_scale, set_rates
 from aednerf.training.step import FieldStep
+from aednerf.training.surface import FaceSurface
 from aednerf.training.visibility import visible_cells
 
 _CHECKPOINT_EVERY_S = 20.0
@@ -75,14 +76,15 @@ def fit_field(
     if checkpoint.exists():
         begun = load_checkpoint(checkpoint, model, optimizer, identity)
         torch.manual_seed(seed + 1_000_003 * begun.step)
-    loop = _Loop(model, frames, preset, optimizer, begun)
+    step = FieldStep(model, frames, FaceSurface.of(capture.face, device), preset, can_compile(device))
+    loop = _Loop(step, optimizer, begun)
     loop.run(lambda done: save_checkpoint(checkpoint, model, optimizer, done, identity), progress)
-    _settle_occupancy(loop.step, model)
+    _settle_occupancy(step, model)
     record = {
         "preset": preset.name, "seed": seed, "steps": preset.n_steps, "training_frames": frames.n_frames,
         "picture_size": frames.size, "loading_s": round(loading_s, 2), "compile_s": round(loop.compile_s, 2),
         "training_s": round(loop.seconds, 2), "ms_per_step": round(loop.ms_per_step, 3),
-        "ray_psnr_db": round(loop.psnr_db, 2), "is_compiled": loop.is_compiled,
+        "ray_psnr_db": round(loop.psnr_db, 2), "is_compiled": step.is_compiled,
         "occupied_share": round(float(model.occupancy.bits.float().mean()), 4),
     }  # fmt: skip
     return FittedField(model, record)
@@ -118,12 +120,9 @@ def _budget_bytes(device: torch.device) -> int:
 class _Loop:
     """Runs the steps that are left; on a GPU they are compiled and replayed as one CUDA graph."""
 
-    def __init__(
-        self, model: AvatarModel, frames: FrameStore, preset: Preset, optimizer: torch.optim.Adam, begun: Progressed
-    ) -> None:
-        self.model, self.preset, self.optimizer, self.begun = model, preset, optimizer, begun
-        self.is_compiled = can_compile(model.device)
-        self.step = FieldStep(model, frames, preset, self.is_compiled)
+    def __init__(self, step: FieldStep, optimizer: torch.optim.Adam, begun: Progressed) -> None:
+        self.step, self.model, self.preset = step, step.model, step.preset
+        self.optimizer, self.begun = optimizer, begun
         self.compile_s = 0.0
         self.seconds = begun.seconds
         self.ms_per_step = 0.0
@@ -134,7 +133,7 @@ class _Loop:
         preset, done = self.preset, self.begun.step
         if done >= preset.n_steps:
             return
-        progress("training", done, preset.n_steps, "compiling" if self.is_compiled else "")
+        progress("training", done, preset.n_steps, "compiling" if self.step.is_compiled else "")
         started = time.perf_counter()
         advance = self._prepared(done)
         self.compile_s = time.perf_counter() - started

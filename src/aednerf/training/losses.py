@@ -10,6 +10,7 @@ from aednerf.training.frame_store import HEAD_EDGE, HEAD_OVER_NECK, TORSO_SIDE
 
 _C1, _C2 = 0.01**2, 0.03**2
 _STRUCTURE_WINDOW = 5
+_SOLID_PER_CM = 20.0
 
 
 def colour_loss(picture: Tensor, truth: Tensor) -> Tensor:
@@ -50,6 +51,15 @@ def structure_loss(picture: Tensor, truth: Tensor) -> Tensor:
 def empty_space_loss(density: Tensor) -> Tensor:
     """Return the mean density at random points, so that what no ray supervises stays empty."""
     return torch.log1p(density).mean()
+
+
+def surface_loss(before: Tensor, under: Tensor) -> Tensor:
+    """Return how far densities [B, n] before the skin are from empty, and those under it from opaque.
+
+    Opaque is what hides all behind a millimetre of it. No points, no loss.
+    """
+    cost = torch.log1p(before) + torch.log1p(_SOLID_PER_CM / (under + 1e-3))
+    return cost.sum() / max(1, cost.numel())
 
 
 def _window_mean(x: Tensor) -> Tensor:

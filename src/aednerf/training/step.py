@@ -14,18 +14,25 @@ from aednerf.training import losses
 from aednerf.training.config import Preset
 from aednerf.training.frame_store import FrameStore
 from aednerf.training.ray_sampling import mouth_slice, sample_pixels
+from aednerf.training.surface import FaceSurface
 
 _EMPTY_POINTS = 1024
 """Random points a frame at which density is discouraged."""
+_SURFACE_POINTS = 512
+"""Points a frame before the skin, and as many under it."""
 
 
 class FieldStep:
     """Computes the loss of a step; `scale` (how much coarser than in the end the samples lie) changes in place."""
 
-    def __init__(self, model: AvatarModel, frames: FrameStore, preset: Preset, is_compiled: bool) -> None:
+    def __init__(
+        self, model: AvatarModel, frames: FrameStore, surface: FaceSurface, preset: Preset, is_compiled: bool
+    ) -> None:
         self.model = model
         self.frames = frames
+        self.surface = surface
         self.preset = preset
+        self.is_compiled = is_compiled
         device = frames.images.device
         self.scale = torch.ones((), device=device)
         self.final_step = preset.field.step_m / HEAD_BOX_HALF_M
@@ -48,20 +55,24 @@ class FieldStep:
         rotation, translation = self.model.pose(frames.rotation[chosen], frames.translation[chosen])
         places = pixels.float() + 0.5
         rays = cast(places, frames.intrinsics[chosen], rotation, translation)
-        state = self.model.head.prepare(*self._codes(chosen))
+        pose = self.model.pose.standardise(frames.rotation[chosen], frames.translation[chosen])
+        pose = pose + self.preset.posture_noise * torch.randn_like(pose)
+        state = self.model.head.prepare(*self._codes(chosen), pose[:, :3])
         jitter = torch.rand(batch.n_frames * batch.n_rays, 1, device=device)
         head, spread = render_batch(
             lambda points: self.head(points, state), rays, self.model.space, self.final_step * self.scale, jitter,
             self.n_candidates, batch.n_slots,
         )  # fmt: skip
-        pose = self.model.pose.standardise(frames.rotation[chosen], frames.translation[chosen])
-        pose = pose + self.preset.posture_noise * torch.randn_like(pose)
         torso, bend = self.model.torso(places / frames.size * 2 - 1, pose, frames.shot[chosen])
         person = over(head, torso)
         picture = person[..., :3] + (1 - person[..., 3:]) * plate
 
         anywhere = torch.rand(batch.n_frames, _EMPTY_POINTS, 3, device=device) * 2 - 1
-        density, _ = self.model.head(anywhere, state)
+        before, under = self.surface.draw(frames.expression[chosen], _SURFACE_POINTS)
+        core = self.surface.draw_core(batch.n_frames, _SURFACE_POINTS)
+        density, _ = self.model.head(torch.cat([anywhere, before, under, core], dim=1), state)
+        n_points = [points.shape[1] for points in (anywhere, before, under, core)]
+        empty, before, under, core = density.split(n_points, dim=1)
         colour = losses.colour_loss(picture, truth)
         total = (
             colour
@@ -70,7 +81,9 @@ class FieldStep:
             + weight.person_alpha * losses.behind_jaw_loss(torso[..., 3], matte, region)
             + weight.structure * self._structure(picture, truth)
             + weight.spread / self.scale * spread.mean()
-            + weight.empty_space * losses.empty_space_loss(density)
+            + weight.empty_space * losses.empty_space_loss(empty)
+            + weight.surface * losses.surface_loss(before, under)
+            + weight.core * losses.surface_loss(torch.zeros_like(core), core)
             + weight.warp_size * (state.warp.whole.square().mean() + state.warp.mouth.square().mean())
             + weight.torso_bend * bend.square().mean()
             + weight.pose_change * self.model.pose.change.square().mean()
@@ -112,7 +125,8 @@ class FieldStep:
         points = (corner + torch.rand_like(corner)) / resolution * 2 - 1
         chosen = torch.randint(0, self.frames.n_frames, (n_frames,), device=device)
         state = self.model.head.prepare(
-            (self.frames.expression[chosen] * gain).clamp(max=1.0), self.frames.residual[chosen] * gain
+            (self.frames.expression[chosen] * gain).clamp(max=1.0), self.frames.residual[chosen] * gain,
+            torch.zeros(n_frames, 3, device=device),
         )
         density, _ = self.model.head(points.view(n_frames, -1, 3), state)
         occupancy.update(cells, density.reshape(-1), self.preset.field.step_m, keep)

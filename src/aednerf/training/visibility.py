@@ -64,7 +64,8 @@ def _seen_by_rays(model: AvatarModel, frames: FrameStore, row: int, step: float)
     gain = 1 + torch.rand((), device=device) * (_LARGEST_GAIN - 1)
     keep = torch.randint(0, 2, (), device=device)
     state = model.head.prepare(
-        (frames.expression[row : row + 1] * gain).clamp(max=1.0), frames.residual[row : row + 1] * gain * keep
+        (frames.expression[row : row + 1] * gain).clamp(max=1.0), frames.residual[row : row + 1] * gain * keep,
+        torch.zeros(1, 3, device=device),
     )
     return _weights_by_cell(model, rays, state, step)
 
