@@ -50,6 +50,8 @@ class Sidecar:
     """Of all frames of the clip."""
 
     face: FaceTable
+    place: int
+    """Where the first picture stood in the exported capture: the order of several clips."""
 
     @staticmethod
     def load(layout: Path) -> Sidecar | None:
@@ -68,15 +70,16 @@ class Sidecar:
         try:
             if value["schema"] != SCHEMA:
                 raise ValueError(f"schema {value['schema']}, this program reads {SCHEMA}")
-            frames = np.array(value["clip_frames"], np.int64)
-        except (KeyError, TypeError, ValueError) as error:
+            frames, place = np.array(value["clip_frames"], np.int64), int(value["capture_frames"][0])
+        except (KeyError, TypeError, ValueError, IndexError) as error:
             raise _damaged(folder, str(error)) from None
         is_ascending = frames.ndim == 1 and len(frames) > 0 and bool((np.diff(frames) > 0).all())
         if len(manifest.clips) != 1 or len(tracking) != clip.n_frames or not is_ascending:
             raise _damaged(folder, "its files disagree")
         if frames[0] < 0 or frames[-1] >= clip.n_frames or not tracking.valid[frames].all():
             raise _damaged(folder, "its frames are none of the clip's")
-        return Sidecar(folder, clip, manifest.size, manifest.consent, frames, tracking, FaceTable.load(folder))
+        face = FaceTable.load(folder)
+        return Sidecar(folder, clip, manifest.size, manifest.consent, frames, tracking, face, place)
 
     @property
     def audio(self) -> Path | None:
