@@ -7,7 +7,7 @@ counted against each other, and what is missing is named.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -73,20 +73,20 @@ class RadNerfFolder:
     notes: tuple[str, ...] = field(default=())
 
     @staticmethod
-    def open(text: Clip | str | Path, tracking: Tracking = "auto", allow_missing: bool = False) -> RadNerfFolder:
+    def open(
+        path: Path, tracking: Tracking = "auto", allow_missing: bool = False, emotion: tuple[str, float] | None = None
+    ) -> RadNerfFolder:
         """Open a folder and count what is in it.
 
         Args:
-            text: the folder, with the emotion that it shows or not: `data/me`, `data/me:happy:0.5`.
+            path: the folder.
             tracking: `auto` heeds an export's sidecar, the others do not.
             allow_missing: turn pictures that lack something into frames without a face instead of refusing the folder.
+            emotion: the label and intensity that it shows, where the user says so.
 
         Raises:
             InputError: it is no such folder, or pictures, landmarks and poses do not belong together.
         """
-        clip = parse_clip(text) if isinstance(text, str) else text if isinstance(text, Clip) else Clip(text)
-        is_labelled = isinstance(text, Clip) or Path(text) != clip.path
-        path = clip.path
         _require_layout(path)
         transforms = layout.read_transforms(path)
         pictures, landmarks = _numbers(path, ".jpg"), _numbers(path, ".lms")
@@ -108,8 +108,8 @@ class RadNerfFolder:
         _require_size(path, transforms.camera, width, height)
         frames, n_frames = (sidecar.frames, sidecar.clip.n_frames) if sidecar else (np.arange(count), count)
         found = RadNerfFolder(
-            path, (clip.emotion, clip.intensity) if is_labelled else None, transforms, sidecar, frames, n_frames,
-            np.array(sorted(missing), np.int64), width, height, _window(path, landmarks, width, height),
+            path, emotion, transforms, sidecar, frames, n_frames, np.array(sorted(missing), np.int64), width, height,
+            _window(path, landmarks, width, height),
         )  # fmt: skip
         return replace(found, notes=tuple(_notes(found)))
 
@@ -157,24 +157,35 @@ class RadNerfFolder:
         return self.window.of(image)
 
 
-def find_folders(texts: tuple[Clip | str | Path, ...], tracking: Tracking, allow_missing: bool) -> list[RadNerfFolder]:
+def find_folders(texts: Sequence[Clip | str | Path], tracking: Tracking, allow_missing: bool) -> list[RadNerfFolder]:
     """Open folders; one that only holds such folders stands for all of them, in the order in which they were exported.
+
+    Args:
+        texts: the folders, each with the emotion that it shows or not: `data/me`, `data/me:happy:0.5`.
+        tracking, allow_missing: as for `RadNerfFolder.open`.
 
     Raises:
         InputError: there is none, or one of them cannot be used.
     """
     folders: list[RadNerfFolder] = []
     for text in texts:
-        path = text.path if isinstance(text, Clip) else Path(text)
+        path, emotion = _labelled(text)
         inner = sorted(found.parent for found in path.glob(f"*/{layout.TRAIN_NAME}")) if path.is_dir() else []
         if (path / layout.TRAIN_NAME).is_file() or not inner:
-            folders.append(RadNerfFolder.open(text, tracking, allow_missing))
-            continue
-        opened = [RadNerfFolder.open(each, tracking, allow_missing) for each in inner]
+            inner = [path]
+        opened = [RadNerfFolder.open(each, tracking, allow_missing, emotion) for each in inner]
         folders += sorted(opened, key=lambda folder: folder.sidecar.place if folder.sidecar else 0)
     if not folders:
         raise InputError("Expected at least one folder in the RAD-NeRF layout, got none.")
     return folders
+
+
+def _labelled(text: Clip | str | Path) -> tuple[Path, tuple[str, float] | None]:
+    """Return the folder, and the emotion if one is given."""
+    if isinstance(text, Clip):
+        return text.path, (text.emotion, text.intensity)
+    clip = parse_clip(str(text))
+    return clip.path, (clip.emotion, clip.intensity) if clip.path != Path(text) else None
 
 
 def _require_layout(path: Path) -> None:

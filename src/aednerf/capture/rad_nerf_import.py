@@ -66,13 +66,14 @@ class _Plan:
     folders: Sequence[RadNerfFolder]
     names: Sequence[str]
     tracking: Tracking
+    """`auto` only where every folder has a sidecar."""
     masks: Masks
     consent: str
     progress: Progress
 
     @property
     def has_sidecars(self) -> bool:
-        return all(folder.sidecar is not None for folder in self.folders)
+        return self.tracking == "auto"
 
     @property
     def size(self) -> int:
@@ -108,7 +109,10 @@ def import_rad_nerf(
     """
     out = Path(out)
     require_replaceable(out, force, is_capture, "capture")
-    found = find_folders(tuple(folders), tracking, allow_missing)
+    found = find_folders(folders, tracking, allow_missing)
+    if tracking == "auto" and any(each.sidecar is None for each in found):
+        tracking = "own"
+        found = find_folders(folders, tracking, allow_missing)
     names = clip_names([Path(f"{each.sidecar.clip.name if each.sidecar else each.path.resolve().name}.x")
                         for each in found])  # fmt: skip
     consents = [each.sidecar.consent for each in found if each.sidecar and each.sidecar.consent]
@@ -354,7 +358,7 @@ def _finish(plan: _Plan, job: Job) -> None:
     tracking = tracking_steps.collect_tracking(job)
     tracking.save(job.folder)
     sidecar = plan.folders[0].sidecar
-    if plan.has_sidecars and sidecar:
+    if sidecar is not None:
         sidecar.face.save(job.folder)
     else:
         face = FaceModel.load(assets.find("ict_facekit"))
@@ -380,7 +384,7 @@ def _record(plan: _Plan, job: Job, index: int) -> ClipRecord:
         "name": name, "emotion": emotion, "intensity": intensity, "audio": sound,
         "focal_px": camera.focal_px, "cx": camera.cx, "cy": camera.cy,
     }  # fmt: skip
-    if folder.sidecar is not None and plan.has_sidecars:
+    if folder.sidecar is not None:
         return replace(moved(folder.sidecar.clip, first), **own)
     survey = job.surveys[index]
     source = Source(
@@ -402,7 +406,7 @@ def _notes(plan: _Plan) -> Iterator[str]:
         sound = folder.path / layout.SOUND_NAME
         if not sound.is_file():
             yield f"{name}: {layout.SOUND_NAME} is missing, so the clip is silent."
-        if plan.has_sidecars and folder.sidecar:
+        if folder.sidecar is not None:
             poses, own = _with_given_poses(folder), folder.sidecar.tracking
             edited = int((np.abs(poses.translation - own.translation) + np.abs(poses.rotation - own.rotation).max(2)
                           > 0)[poses.valid].any(1).sum())  # fmt: skip

@@ -126,7 +126,7 @@ def read_transforms(folder: Path) -> Transforms:
         value = read_json(folder / name)
         try:
             cameras.append(_camera_of(value))
-            found = [(int(f["img_id"]), np.array(f["transform_matrix"], np.float64)) for f in value["frames"]]
+            found = [(int(f["img_id"]), _matrix_of(f["transform_matrix"])) for f in value["frames"]]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise InputError(f"{folder / name} is no such file of poses ({reason}). Restore it.") from None
@@ -144,6 +144,13 @@ def read_transforms(folder: Path) -> Transforms:
         raise InputError(f"{folder}: the transforms list {named(twice, 'frame')} twice. Keep one pose a picture.")
     matrix = _checked(np.stack([matrices[i] for i in order]), frames, folder)
     return Transforms(cameras[0], frames, *head_to_camera(matrix), np.array(parts)[order])
+
+
+def _matrix_of(value: Any) -> NDArray[np.float64]:
+    matrix = np.array(value, np.float64)
+    if matrix.shape != (4, 4):
+        raise ValueError(f"a transform_matrix must be 4x4, got {list(matrix.shape)}")
+    return matrix
 
 
 def _camera_of(value: Mapping[str, Any]) -> Camera:
@@ -166,8 +173,6 @@ def _camera_of(value: Mapping[str, Any]) -> Camera:
 
 def _checked(matrix: NDArray[np.float64], frames: NDArray[np.int64], folder: Path) -> NDArray[np.float64]:
     """Return the matrices if all are rigid motions."""
-    if matrix.shape[1:] != (4, 4):
-        raise InputError(f"{folder}: a transform_matrix must be 4x4, got {list(matrix.shape[1:])}.")
     turn = matrix[:, :3, :3]
     off = np.abs(turn @ np.swapaxes(turn, 1, 2) - np.eye(3)).max((1, 2))
     bad = ~(np.isfinite(matrix).all((1, 2)) & (off < 1e-3) & (np.linalg.det(turn) > 0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -59,7 +60,7 @@ class FaceOutlines:
         return FaceOutlines(face, filled(landmarks_px[list(LIPS_INNER_RING)], shape))
 
 
-def filled(points_px: NDArray[np.floating], shape: tuple[int, int]) -> Mask:
+def filled(points_px: NDArray[Any], shape: tuple[int, int]) -> Mask:
     """Return the inside of a polygon [n, 2] (pixels, centres at +0.5) as a mask of `shape` (height, width)."""
     mask = np.zeros(shape, np.uint8)
     corners = np.rint((np.asarray(points_px, np.float64) - 0.5) * 16).astype(np.int32)
