@@ -94,16 +94,16 @@ class RadNerfFolder:
             raise InputError(f"{path / layout.IMAGES} holds no pictures 0.jpg, 1.jpg, ...; restore them.")
         sidecar = Sidecar.load(path) if tracking == "auto" else None
         count = len(sidecar.frames) if sidecar else max(max(pictures), max(landmarks, default=0)) + 1
-        transforms, missing, told = _matched(path, transforms, pictures, landmarks, count)
-        if told and not allow_missing:
-            raise InputError(told)
-        if tracking == "own":
-            missing = set(range(count)) - pictures  # our own tracker says in which of the others it sees a face
         if max(pictures) >= count:
             raise InputError(
                 f"{path} has the picture {max(pictures)}.jpg, but {layout.SIDECAR}/export.json knows {count} pictures. "
                 "Export again, or import with --tracking own."
             )
+        transforms, missing, told = _matched(path, transforms, pictures, landmarks, count)
+        if told and not allow_missing:
+            raise InputError(told)
+        if tracking == "own":
+            missing = set(range(count)) - pictures  # our own tracker says in which of the others it sees a face
         height, width = read_image(path / layout.IMAGES / f"{min(pictures)}.jpg").shape[:2]
         _require_size(path, transforms.camera, width, height)
         frames, n_frames = (sidecar.frames, sidecar.clip.n_frames) if sidecar else (np.arange(count), count)
