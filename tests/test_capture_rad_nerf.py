@@ -11,10 +11,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import peer_loader
 import pytest
 import torch
 
+import peer_loader
 from aednerf import cli
 from aednerf.capture import rad_nerf_export, rad_nerf_import
 from aednerf.capture import rad_nerf_layout as layout
@@ -96,11 +96,12 @@ def test_peers_find_all_they_open_and_it_is_ours(capture: Capture, exported: Pat
     assert train.features.shape == (40, 16, 29) and train.features.std() > 0.01
     parts = np.stack(list(capture.parts()))[frames]
     assert np.array_equal(train.face | train.mouth, parts == 1)
-    # The person over the recorded background: 46 dB is what JPEG costs at this size; behind the head lies the torso.
+    # Measured at worst: 34.4 dB whole, since the soft edge now stands on a clean plate; 44.6 person, 46.5 torso: JPEG.
     images = np.stack(list(capture.images()))[frames][..., ::-1]
-    assert min(psnr(a, b) for a, b in zip(train.images, images, strict=True)) > 30
-    assert min(psnr(a[p > 0], b[p > 0]) for a, b, p in zip(train.images, images, parts, strict=True)) > 38
-    assert min(psnr(a[p >= 2], b[p >= 2]) for a, b, p in zip(train.backgrounds, train.images, parts)) > 35
+    assert min(psnr(a, b) for a, b in zip(train.images, images, strict=True)) > 32
+    assert min(psnr(a[p > 0], b[p > 0]) for a, b, p in zip(train.images, images, parts, strict=True)) > 42
+    behind = zip(train.backgrounds, train.images, parts, strict=True)
+    assert min(psnr(a[p >= 2], b[p >= 2]) for a, b, p in behind) > 44
 
 
 def test_track_params_are_plain_tensors_in_tenths_of_a_metre(capture: Capture, exported: Path) -> None:
@@ -116,13 +117,13 @@ def test_track_params_are_plain_tensors_in_tenths_of_a_metre(capture: Capture, e
 
 def test_the_round_trip_is_exact(capture: Capture, exported: Path, tmp_path: Path) -> None:
     made = import_rad_nerf([exported], tmp_path / "back")
-    # Measured 40.6 dB at worst: JPEG, then H.264 as every capture has it.
+    # Measured 40.5 dB at worst: JPEG, then H.264 as every capture has it.
     assert_same(made.capture, capture, least_psnr=38)
     assert made.capture.manifest.consent == "computer-generated" and not made.notes
     assert made.capture.manifest.health and (tmp_path / "back" / "report.html").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back"]
     stored = [read_image(exported / "ori_imgs" / f"{i}.jpg") for i in range(N)]
-    assert min(psnr(a, b) for a, b in zip(stored, capture.images(), strict=True)) > 42  # measured 43.8: JPEG alone
+    assert min(psnr(a, b) for a, b in zip(stored, capture.images(), strict=True)) > 44  # measured 46.8: JPEG alone
 
 
 def test_poses_come_from_the_transforms(capture: Capture, folder: Path, tmp_path: Path) -> None:
@@ -158,7 +159,6 @@ def test_frames_without_a_face_leave_no_gap_and_come_back(tmp_path: Path) -> Non
 
 def test_several_clips_are_a_folder_each(tmp_path: Path) -> None:
     capture = make_tiny_capture(tmp_path / "capture", size=64, n_frames=22, clips=3, invalid=(30,))
-    capture.clips  # noqa: B018
     made = export_rad_nerf(capture, tmp_path / "people")
     assert made.folders == tuple(tmp_path / "people" / f"tiny{i}" for i in range(3))
     for path in made.folders:
@@ -339,7 +339,7 @@ def test_what_cannot_be_used_is_told_in_one_line(
 def test_folders_that_are_none_are_told(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
-    for name, told in (("nowhere", "does not exist"), ("file", "is no folder"), ("empty", "not in the RAD-NeRF layout")):
+    for name, told in (("nowhere", "does not exist"), ("file", "is no folder"), ("empty", "not in the RAD-NeRF")):
         with pytest.raises(InputError, match=told):
             find_folders([tmp_path / name], "auto", False)
     with pytest.raises(InputError, match="none"):
@@ -456,9 +456,7 @@ def test_a_damaged_capture_is_told(capture: Capture, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("me*"))
 
 
-def test_the_commands_say_what_they_made(
-    capture: Capture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_commands_say_what_they_made(capture: Capture, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, back = str(tmp_path / "me"), str(tmp_path / "back")
     assert cli.run(["capture", "export", str(capture.path), "-o", out, "--format", "rad-nerf"]) == 0
     assert capsys.readouterr().out == f"{out}\n"

@@ -37,7 +37,7 @@ from aednerf.media.image import read_image, write_image
 Parsing = Literal["rad-nerf", "talking-gaussian"]
 
 JPEG_QUALITY = 98
-"""With full colour resolution: about 46 dB over noisy skin, a few times the size of the video."""
+"""With full colour resolution: 48 dB in the mean on a real clip of 256 pixels."""
 
 _OFF_CENTRE_PX = 0.5
 

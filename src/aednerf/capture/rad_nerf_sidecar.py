@@ -1,11 +1,11 @@
 """What a RAD-NeRF folder has no place for, in its folder `aednerf`: named and laid out as in a capture.
 
-    export.json             which of our frames each picture is, and where everything derived comes from
-    capture.json            the clip: emotion, camera, cuts, source, consent (its frames counted from 0)
-    tracking.npz            the exact tracking, one row a frame of the clip, frames without a picture included
-    face.npz                the person's surface
-    audio/<clip>.wav        the whole sound
-    background/<clip>.png   the plates, without loss
+export.json             which of our frames each picture is, and where everything derived comes from
+capture.json            the clip: emotion, camera, cuts, source, consent (its frames counted from 0)
+tracking.npz            the exact tracking, one row a frame of the clip, frames without a picture included
+face.npz                the person's surface
+audio/<clip>.wav        the whole sound
+background/<clip>.png   the plates, without loss
 """
 
 from __future__ import annotations

@@ -167,4 +167,3 @@ def _record(job: Job, index: int, digest: str) -> ClipRecord:
         cuts=tuple(first + cut for cut in survey.shots.cuts), n_others=survey.n_others,
         measured=tracking_steps.measured(job, index),
     )  # fmt: skip
-
