@@ -282,8 +282,20 @@ def test_a_missing_frame_may_be_allowed(capture: Capture, folder: Path, tmp_path
 def test_poses_that_may_be_shifted_are_not_taken(folder: Path) -> None:
     renumber_without(17)(folder)
     (folder / "ori_imgs" / "17.lms").write_text((folder / "ori_imgs" / "16.lms").read_text())
-    with pytest.raises(InputError, match="or earlier ones have none and the rest is shifted"):
-        RadNerfFolder.open(folder)
+    for allow_missing in (False, True):
+        for tracking in ("auto", "given"):
+            with pytest.raises(InputError, match="or earlier ones have none and the rest is shifted.*--tracking own"):
+                RadNerfFolder.open(folder, tracking, allow_missing)
+    assert not len(RadNerfFolder.open(folder, "own", allow_missing=True).missing)
+
+
+def test_poses_that_are_not_used_may_be_damaged(folder: Path) -> None:
+    value = json.loads((folder / layout.TRAIN_NAME).read_text())
+    value["frames"][3]["transform_matrix"][0][0] = float("nan")
+    (folder / layout.TRAIN_NAME).write_text(json.dumps(value))
+    with pytest.raises(InputError, match="pose of frame 3"):
+        RadNerfFolder.open(folder, "given")
+    assert not len(RadNerfFolder.open(folder, "own").missing)
 
 
 def spoil_json(folder: Path) -> None:

@@ -11,33 +11,26 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aednerf import __version__
 from aednerf.capture import rad_nerf_layout as layout
-from aednerf.capture import rad_nerf_masks as masks
 from aednerf.capture import rad_nerf_signals as signals
 from aednerf.capture.capture import Capture, data_files
-from aednerf.capture.face_table import FacePart
+from aednerf.capture.rad_nerf_pictures import write_pictures
 from aednerf.capture.rad_nerf_sidecar import write_sidecar
+from aednerf.capture.rad_nerf_task import JPEG_QUALITY, ExportTask, Parsing, save_array, valid_frames
 from aednerf.capture.step_log import LOG_NAME, StepLog
-from aednerf.capture.truth import TRUTH_FOLDER, TRUTH_NAME, Truth
 from aednerf.capture.unfinished import explained_failures, put_in_place, require_replaceable, unfinished_name
 from aednerf.core.errors import InputError
 from aednerf.core.files import atomic_path, sha256_of
 from aednerf.core.progress import Progress, silent
 from aednerf.core.units import SAMPLES_PER_FRAME
-from aednerf.face.topology import IBUG68
 from aednerf.media.audio import write_wav
-from aednerf.media.image import read_image, write_image
-
-Parsing = Literal["rad-nerf", "talking-gaussian"]
-
-JPEG_QUALITY = 98
-"""With full colour resolution: 48 dB in the mean on a real clip of 256 pixels."""
+from aednerf.media.image import write_image
 
 _OFF_CENTRE_PX = 0.5
 
@@ -51,24 +44,6 @@ class Exported:
 
     notes: tuple[str, ...]
     """What the user should know about them, one line each."""
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One clip on its way into one folder."""
-
-    capture: Capture
-    clip_index: int
-    folder: Path
-    frames: NDArray[np.int64]
-    """[N] the capture's frames to write."""
-    features: Path | None
-    parsing: Parsing
-    progress: Progress
-
-    @property
-    def name(self) -> str:
-        return self.capture.clips[self.clip_index].name
 
 
 def export_rad_nerf(
@@ -99,7 +74,7 @@ def export_rad_nerf(
     require_replaceable(out, force, is_rad_nerf, "folder in the RAD-NeRF layout")
     folder = unfinished_name(out)
     tasks = [
-        _Task(capture, index, folder if len(chosen) == 1 else folder / capture.clips[index].name,
+        ExportTask(capture, index, folder if len(chosen) == 1 else folder / capture.clips[index].name,
               valid_frames(capture, index), audio_features, parsing, progress)
         for index in chosen
     ]  # fmt: skip
@@ -116,19 +91,6 @@ def is_rad_nerf(folder: Path) -> bool:
     return (folder / layout.TRAIN_NAME).is_file() or any(folder.glob(f"*/{layout.TRAIN_NAME}"))
 
 
-def valid_frames(capture: Capture, clip_index: int) -> NDArray[np.int64]:
-    """Return the capture's frames of a clip that show a face, ascending.
-
-    Raises:
-        InputError: there are none.
-    """
-    clip = capture.clips[clip_index]
-    frames = clip.first + np.flatnonzero(capture.tracking.valid[clip.first : clip.end])
-    if not len(frames):
-        raise InputError(f"Clip {clip.name} shows no face in any frame. Choose another one with --clip.")
-    return frames
-
-
 def _chosen_clips(capture: Capture, clip: str | None) -> list[int]:
     names = [record.name for record in capture.clips]
     if clip is None:
@@ -138,7 +100,7 @@ def _chosen_clips(capture: Capture, clip: str | None) -> list[int]:
     return [names.index(clip)]
 
 
-def _write(tasks: Sequence[_Task], folder: Path) -> None:
+def _write(tasks: Sequence[ExportTask], folder: Path) -> None:
     """Run what is not done yet."""
     log, capture, first = StepLog(folder), tasks[0].capture, tasks[0]
     contents = {name: sha256_of(capture.path / name) for name in data_files(capture.manifest)}
@@ -150,14 +112,14 @@ def _write(tasks: Sequence[_Task], folder: Path) -> None:
     log.run("start", inputs, lambda: shutil.rmtree(folder, ignore_errors=True))
     for task in tasks:
         log.run(f"signals {task.name}", {}, lambda task=task: _write_signals(task))
-        log.run(f"pictures {task.name}", {}, lambda task=task: _write_pictures(task))
+        log.run(f"pictures {task.name}", {}, lambda task=task: write_pictures(task))
 
 
-def _write_signals(task: _Task) -> None:
+def _write_signals(task: ExportTask) -> None:
     """Write all that is no picture of a frame, the refusable first."""
     capture, frames, folder = task.capture, task.frames, task.folder
     folder.mkdir(parents=True, exist_ok=True)
-    clip, rows = capture.clips[task.clip_index], frames - capture.clips[task.clip_index].first
+    clip, rows = task.clip, frames - task.clip.first
     sound = capture.audio(task.clip_index)
     samples = np.zeros(clip.n_frames * SAMPLES_PER_FRAME, np.float32) if sound is None else sound
     if task.features is not None:
@@ -167,10 +129,10 @@ def _write_signals(task: _Task) -> None:
     else:
         features = signals.own_features(samples, clip.n_frames)
     for name in layout.FEATURES_NAMES:
-        _save_array(folder / name, features[rows])
+        save_array(folder / name, features[rows])
     write_wav(folder / layout.SOUND_NAME, _of_frames(samples, clip.n_frames)[rows].ravel())
     expression = capture.tracking.expression[frames]
-    _save_array(folder / layout.BLENDSHAPES_NAME, expression)
+    save_array(folder / layout.BLENDSHAPES_NAME, expression)
     signals.write_action_units(folder / layout.AU_NAME, expression)
     _write_poses(task)
     plate = capture.plate(_main_shot(capture, frames))
@@ -184,13 +146,13 @@ def _of_frames(samples: NDArray[np.float32], n_frames: int) -> NDArray[np.float3
     return np.pad(samples[:length], (0, max(0, length - len(samples)))).reshape(n_frames, SAMPLES_PER_FRAME)
 
 
-def _write_poses(task: _Task) -> None:
+def _write_poses(task: ExportTask) -> None:
     """Write both transforms files, split where our own training ends, and track_params.pt."""
     import torch
 
     capture, frames = task.capture, task.frames
-    tracking, camera = capture.tracking, capture.camera(task.clip_index)
-    n_train = _n_train(task)
+    tracking, camera = capture.tracking, task.camera
+    n_train = task.n_train
     for name, part in ((layout.TRAIN_NAME, slice(0, n_train)), (layout.VAL_NAME, slice(n_train, len(frames)))):
         numbers, own = np.arange(len(frames))[part].tolist(), frames[part]
         layout.write_transforms(
@@ -207,110 +169,30 @@ def _write_poses(task: _Task) -> None:
         torch.save(tensors, temporary)
 
 
-def _n_train(task: _Task) -> int:
-    """Return how many pictures train: those of the frames that train with us."""
-    return int(np.searchsorted(task.frames, task.capture.clips[task.clip_index].train_end))
-
-
 def _main_shot(capture: Capture, frames: NDArray[np.int64]) -> int:
     """Return the shot that most of the frames belong to."""
     counts = [int(((frames >= shot.first) & (frames < shot.end)).sum()) for shot in capture.shots]
     return int(np.argmax(counts))
 
 
-def _record(task: _Task) -> dict[str, Any]:
-    n_train = _n_train(task)
-    is_silent = task.capture.clips[task.clip_index].audio is None
+def _record(task: ExportTask) -> dict[str, Any]:
+    n_train = task.n_train
+    is_silent = task.clip.audio is None
     return {
         "program": f"aednerf {__version__}", "layout": "rad-nerf", "clip": task.name, "parsing": task.parsing,
         "n_pictures": len(task.frames), "train": [0, n_train], "val": [n_train, len(task.frames)],
         "audio_features": signals.features_record(task.features, is_silent),
         "au.csv": signals.AU_MARK, "bs.npy": "ARKit coefficients as tracked, in MediaPipe's order, not smoothed",
-        "landmarks": "vertices of the synthetic mesh" if _truth_of(task.capture) else "MediaPipe's nearest points",
+        "landmarks": "vertices of the synthetic mesh" if task.truth else "MediaPipe's nearest points",
         "teeth_mask": "projected teeth of the face model, between the lips",
         "track_params.pt": "id and exp are zero: there is no Basel face model here",
     }  # fmt: skip
 
 
-def _truth_of(capture: Capture) -> Truth | None:
-    """Return a synthetic capture's truth, which knows the very 68 points, or None."""
-    return Truth.load(capture.path) if (capture.path / TRUTH_FOLDER / TRUTH_NAME).is_file() else None
-
-
-def _write_pictures(task: _Task) -> None:
-    """Write the pictures of all frames that are not there yet."""
-    folder, frames, parsing = task.folder, task.frames, task.parsing
-    for name in (
-        layout.IMAGES, layout.PARSING, layout.GT_IMAGES, layout.TORSO_IMAGES, layout.TEETH, layout.FACE_MASK,
-        layout.ALPHA,
-    ):  # fmt: skip
-        (folder / name).mkdir(exist_ok=True)
-    truth, tracking = _truth_of(task.capture), task.capture.tracking
-    plate, teeth = read_image(folder / layout.PLATE_NAME), _Teeth(task)
-    n_done = next(i for i in range(len(frames) + 1) if not (folder / layout.IMAGES / f"{i}.lms").is_file())
-    task.progress(f"pictures of {task.name}", n_done, len(frames))
-    for number, image, alpha, labels in _stored(task, n_done):
-        frame = int(frames[number])
-        outlines = masks.FaceOutlines.of(tracking.landmarks_px[frame], labels.shape)
-        seen_teeth = teeth.mask(frame, image, outlines)
-        if parsing == "rad-nerf":
-            parsed = masks.parsing_picture(labels)
-        else:
-            parsed = masks.gaussian_parsing_picture(labels, outlines, seen_teeth)
-        target = masks.over_plate(image, labels, plate)
-        write_image(folder / layout.IMAGES / f"{number}.jpg", image, JPEG_QUALITY)
-        write_image(folder / layout.GT_IMAGES / f"{number}.jpg", target, JPEG_QUALITY)
-        write_image(folder / layout.PARSING / f"{number}.png", parsed)
-        write_image(folder / layout.PARSING / f"{number}_face.png", masks.portrait_mask_picture(labels, outlines))
-        write_image(folder / layout.TORSO_IMAGES / f"{number}.png", masks.torso_picture(target, labels))
-        write_image(folder / layout.FACE_MASK / f"{number}.png", masks.head_mask_picture(labels))
-        write_image(folder / layout.ALPHA / f"{number}.png", alpha)
-        _save_array(folder / layout.TEETH / f"{number}.npy", seen_teeth)
-        points = tracking.landmarks_px[frame][list(IBUG68)] if truth is None else truth.ibug68_px[frame]
-        layout.write_landmarks(folder / layout.IMAGES / f"{number}.lms", points)  # the last: it marks the frame as done
-        task.progress(f"pictures of {task.name}", number + 1, len(frames))
-
-
-def _stored(task: _Task, n_done: int) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Yield number, picture, alpha and labels of the frames from number `n_done` on, decoding one at a time."""
-    frames = task.frames
-    if n_done == len(frames):
-        return
-    first, end = int(frames[n_done]), int(frames[-1]) + 1
-    numbers = {int(frame): number for number, frame in enumerate(frames)}
-    streams = (task.capture.images(first, end), task.capture.mattes(first, end), task.capture.parts(first, end))
-    for frame, (image, alpha, labels) in enumerate(zip(*streams, strict=True), start=first):
-        if frame in numbers:
-            yield numbers[frame], image, alpha, labels
-
-
-class _Teeth:
-    """The rows of teeth of the person's face model, placed frame by frame."""
-
-    def __init__(self, task: _Task) -> None:
-        face = task.capture.face
-        is_row = [face.part == part for part in (FacePart.UPPER_TEETH, FacePart.LOWER_TEETH)]
-        self._rows = [(face.points[own], face.deltas[:, own].astype(np.float32)) for own in is_row]
-        self._tracking, self._camera = task.capture.tracking, task.capture.camera(task.clip_index)
-
-    def mask(self, frame: int, image: NDArray[np.uint8], outlines: masks.FaceOutlines) -> NDArray[np.bool_]:
-        """Return where teeth can be seen in a frame of the capture, bool [H, W]."""
-        t, seen = self._tracking, []
-        for points, deltas in self._rows:
-            placed = points + np.tensordot(t.expression[frame], deltas, axes=1)
-            seen.append(self._camera.project(placed @ t.rotation[frame].T + t.translation[frame]))
-        return masks.teeth_mask(image, seen[0], seen[1], outlines)
-
-
-def _save_array(path: Path, array: NDArray[Any]) -> None:
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, array, allow_pickle=False)
-
-
-def _notes(task: _Task) -> Iterator[str]:
+def _notes(task: ExportTask) -> Iterator[str]:
     """Say what a user of the folder should know."""
     capture, frames = task.capture, task.frames
-    clip, camera = capture.clips[task.clip_index], capture.camera(task.clip_index)
+    clip, camera = task.clip, task.camera
     if n_lost := clip.n_frames - len(frames):
         yield (
             f"{task.name}: {n_lost} of {clip.n_frames} frames show no face and are left out, sound included; "
@@ -325,5 +207,5 @@ def _notes(task: _Task) -> Iterator[str]:
         )
     if clip.cuts:
         yield f"{task.name} has cuts; the peers know one background a clip: all pictures stand on the longest shot's."
-    if _n_train(task) in (0, len(frames)):
+    if task.n_train in (0, len(frames)):
         yield f"{task.name}: one of the two parts, training and test, has no picture."

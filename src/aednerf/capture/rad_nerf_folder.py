@@ -88,28 +88,30 @@ class RadNerfFolder:
             InputError: it is no such folder, or pictures, landmarks and poses do not belong together.
         """
         _require_layout(path)
-        transforms = layout.read_transforms(path)
+        sidecar = Sidecar.load(path) if tracking == "auto" else None
+        is_tracked_anew = tracking != "given" and sidecar is None
+        transforms = layout.read_transforms(path, are_poses_used=not is_tracked_anew)
         pictures, landmarks = _numbers(path, ".jpg"), _numbers(path, ".lms")
         if not pictures:
             raise InputError(f"{path / layout.IMAGES} holds no pictures 0.jpg, 1.jpg, ...; restore them.")
-        sidecar = Sidecar.load(path) if tracking == "auto" else None
         count = len(sidecar.frames) if sidecar else max(max(pictures), max(landmarks, default=0)) + 1
         if max(pictures) >= count:
             raise InputError(
                 f"{path} has the picture {max(pictures)}.jpg, but {layout.SIDECAR}/export.json knows {count} pictures. "
                 "Export again, or import with --tracking own."
             )
-        transforms, missing, told = _matched(path, transforms, pictures, landmarks, count)
-        if told and not allow_missing:
-            raise InputError(told)
-        if tracking == "own":
+        match = _match(path, transforms, pictures, landmarks, count)
+        if match.problems and not (allow_missing and (match.is_certain or is_tracked_anew)):
+            raise InputError(match.text(path))
+        missing = match.missing
+        if is_tracked_anew:
             missing = set(range(count)) - pictures  # our own tracker says in which of the others it sees a face
         height, width = read_image(path / layout.IMAGES / f"{min(pictures)}.jpg").shape[:2]
-        _require_size(path, transforms.camera, width, height)
+        _require_size(path, match.transforms.camera, width, height)
         frames, n_frames = (sidecar.frames, sidecar.clip.n_frames) if sidecar else (np.arange(count), count)
         found = RadNerfFolder(
-            path, emotion, transforms, sidecar, frames, n_frames, np.array(sorted(missing), np.int64), width, height,
-            _window(path, landmarks, width, height),
+            path, emotion, match.transforms, sidecar, frames, n_frames, np.array(sorted(missing), np.int64),
+            width, height, _window(path, landmarks, width, height),
         )  # fmt: skip
         return replace(found, notes=tuple(_notes(found)))
 
@@ -206,17 +208,37 @@ def _numbers(path: Path, suffix: str) -> set[int]:
     return {int(stem) for stem in stems if stem.isdecimal() and stem.isascii() and str(int(stem)) == stem}
 
 
-def _matched(
-    path: Path, transforms: Transforms, pictures: set[int], landmarks: set[int], count: int
-) -> tuple[Transforms, set[int], str]:
-    """Return the poses given back to their pictures, the numbers that lack something, and words for it ("": none)."""
-    whole = set(range(count))
-    posed = set(transforms.frames.tolist())
-    problems, images = [], path / layout.IMAGES
+@dataclass(frozen=True)
+class _Match:
+    """What belongs to which picture, and what does not."""
+
+    transforms: Transforms
+    """With the numbers of the pictures that the poses belong to."""
+
+    missing: set[int]
+    """Numbers that lack something."""
+
+    counts: str
+    problems: list[str]
+    is_certain: bool = True
+    """Whether it can be told which pose belongs to which picture."""
+
+    def text(self, path: Path) -> str:
+        """Return the problems in one line."""
+        advice = "Restore what is missing, or add --allow-missing: such frames then count as frames without a face."
+        if not self.is_certain:
+            advice = "Restore them, or track anew: --tracking own --allow-missing."
+        return f"{path} has {self.counts}. {'; '.join(self.problems)}. {advice}"
+
+
+def _match(path: Path, transforms: Transforms, pictures: set[int], landmarks: set[int], count: int) -> _Match:
+    """Count pictures, landmarks and poses against each other, and give poses that were numbered anew their pictures."""
+    whole, posed = set(range(count)), set(transforms.frames.tolist())
+    counts = f"{len(pictures)} pictures, {len(landmarks)} files of landmarks and {len(posed)} poses"
+    problems, images, is_certain = [], path / layout.IMAGES, True
     if lost := sorted(whole - pictures):
         problems.append(f"{named(lost, 'frame')}: no picture ({images / f'{lost[0]}.jpg'})")
-    unseen = sorted(pictures - landmarks)
-    if unseen:
+    if unseen := sorted(pictures - landmarks):
         problems.append(f"{named(unseen, 'frame')}: no landmarks ({images / f'{unseen[0]}.lms'})")
     is_numbered_anew = posed == set(range(len(posed)))
     if unseen and is_numbered_anew and len(posed) == len(landmarks) < len(pictures):
@@ -225,19 +247,15 @@ def _matched(
             "on every pose belongs to a later picture; --allow-missing gives the poses back to their pictures"
         )
         transforms = replace(transforms, frames=np.array(sorted(landmarks), np.int64))
-        posed = set(transforms.frames.tolist())
+        posed = landmarks
     elif unposed := sorted(pictures - posed):
-        if is_numbered_anew and not unseen and not lost:
+        if is_numbered_anew:
             problems.append(f"the last {len(unposed)} have no pose, or earlier ones have none and the rest is shifted")
+            is_certain = False
         problems.append(f"{named(unposed, 'frame')}: no pose in the transforms")
     if strange := sorted(posed - pictures - set(lost)):
         problems.append(f"{named(strange, 'frame')}: a pose without a picture")
-    missing = whole - (pictures & landmarks & posed)
-    if not problems:
-        return transforms, missing, ""
-    counts = f"{len(pictures)} pictures, {len(landmarks)} files of landmarks and {len(posed)} poses"
-    advice = "Restore what is missing, or add --allow-missing: such frames then count as frames without a face."
-    return transforms, missing, f"{path} has {counts}. {'; '.join(problems)}. {advice}"
+    return _Match(transforms, whole - (pictures & landmarks & posed), counts, problems, is_certain)
 
 
 def _require_size(path: Path, camera: Camera, width: int, height: int) -> None:

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,11 @@ from aednerf.capture.job import WORK, Job
 from aednerf.capture.manifest import ClipRecord, Manifest, Source, clip_names, is_capture
 from aednerf.capture.rad_nerf_folder import RadNerfFolder, Tracking, find_folders
 from aednerf.capture.rad_nerf_masks import labels_of
+from aednerf.capture.rad_nerf_plan import ImportPlan, Masks, check, emotion_of, notes_on
 from aednerf.capture.rad_nerf_sidecar import moved
 from aednerf.capture.report import write_report
 from aednerf.capture.step_log import LOG_NAME, StepLog
-from aednerf.capture.steps import LEAST_SIZE, MOST_SIZE
-from aednerf.capture.survey import LEAST_SECONDS, ClipSurvey
-from aednerf.capture.tracking import Tracking as TrackingTable
+from aednerf.capture.survey import ClipSurvey
 from aednerf.capture.unfinished import explained_failures, put_in_place, require_replaceable, unfinished_name
 from aednerf.core.errors import InputError
 from aednerf.core.files import read_json, sha256_of, write_json
@@ -43,11 +42,7 @@ from aednerf.media.audio import load_audio, write_wav
 from aednerf.media.image import read_image, write_image
 from aednerf.media.video import LosslessGrayWriter, VideoWriter
 
-Masks = Literal["given", "own"]
 Bytes = NDArray[np.uint8]
-
-SAME_POSE = 1e-6
-"""A pose of the transforms this near to the sidecar's is the sidecar's, which has all its digits."""
 
 
 @dataclass(frozen=True)
@@ -57,32 +52,6 @@ class Imported:
     capture: Capture
     notes: tuple[str, ...]
     """What the user should know about it, one line each."""
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What goes in and how."""
-
-    folders: Sequence[RadNerfFolder]
-    names: Sequence[str]
-    tracking: Tracking
-    """`auto` only where every folder has a sidecar."""
-    masks: Masks
-    consent: str
-    progress: Progress
-
-    @property
-    def has_sidecars(self) -> bool:
-        return self.tracking == "auto"
-
-    @property
-    def size(self) -> int:
-        return self.folders[0].window.edge
-
-    def job(self, folder: Path, surveys: Sequence[ClipSurvey]) -> Job:
-        """Return what the steps of `prepare` expect."""
-        clips = [Clip(each.path, *_emotion(each)) for each in self.folders]
-        return Job(folder, clips, self.names, surveys, self.size, None, self.progress)
 
 
 def import_rad_nerf(
@@ -116,78 +85,18 @@ def import_rad_nerf(
     names = clip_names([Path(f"{each.sidecar.clip.name if each.sidecar else each.path.resolve().name}.x")
                         for each in found])  # fmt: skip
     consents = [each.sidecar.consent for each in found if each.sidecar and each.sidecar.consent]
-    plan = _Plan(found, names, tracking, masks, consent or (consents[0] if consents else ""), progress)
-    _check(plan)
+    plan = ImportPlan(found, names, tracking, masks, consent or (consents[0] if consents else ""), progress)
+    check(plan)
     folder = unfinished_name(out)
     with explained_failures(folder):
         _run_steps(plan, folder)
         put_in_place(folder, out)
         shutil.rmtree(out / WORK, ignore_errors=True)
         (out / LOG_NAME).unlink(missing_ok=True)
-    return Imported(Capture.open(out), tuple(note for each in found for note in each.notes) + tuple(_notes(plan)))
+    return Imported(Capture.open(out), tuple(note for each in found for note in each.notes) + tuple(notes_on(plan)))
 
 
-def _check(plan: _Plan) -> None:
-    """Raise where the folders cannot make one capture, before anything is written."""
-    folders, size = plan.folders, plan.size
-    if other := [each for each in folders if each.window.edge != size]:
-        raise InputError(
-            f"{folders[0].path} has pictures of {size} pixels, {other[0].path} of {other[0].window.edge}: a capture "
-            "has one size. Import them one by one."
-        )
-    if not LEAST_SIZE <= size <= MOST_SIZE:
-        raise InputError(
-            f"{folders[0].path} has pictures of {size} pixels; expected {LEAST_SIZE} to {MOST_SIZE}. Resize the video "
-            "and make the folder again."
-        )
-    for each in folders:
-        sidecar = each.sidecar
-        if sidecar and sidecar.size != size:
-            raise InputError(
-                f"{each.path} has pictures of {size} pixels, its {layout.SIDECAR}/capture.json says {sidecar.size}. "
-                "Export again, or import with --tracking own."
-            )
-        if not each.is_shown.any():
-            raise InputError(f"{each.path} has no picture with landmarks and a pose. Restore them.")
-        if not plan.has_sidecars and each.n_frames < LEAST_SECONDS * FPS:
-            raise InputError(
-                f"{each.path} has {each.n_frames} pictures; expected at least {LEAST_SECONDS * FPS:.0f}, and 750 or "
-                "more for a good avatar."
-            )
-    _check_one_person(plan)
-    if plan.masks == "given":
-        for each in folders:
-            _require_masks(each)
-    needed = [] if plan.has_sidecars else ["face_landmarker", "ict_facekit"]
-    for name in [*needed, *(["ict_facekit", "selfie_segmenter"] if plan.masks == "own" else [])]:
-        assets.find(name, plan.progress)
-
-
-def _check_one_person(plan: _Plan) -> None:
-    sidecars = [each.sidecar for each in plan.folders if each.sidecar]
-    if any(not np.array_equal(sidecar.tracking.identity, sidecars[0].tracking.identity) for sidecar in sidecars[1:]):
-        raise InputError(
-            "The folders come from different captures, each with its own fit of the face. A capture has one: import "
-            "with --tracking own if they show the same person, else one by one."
-        )
-
-
-def _require_masks(folder: RadNerfFolder) -> None:
-    """Raise unless the folder has a background, and parts (and, if any, alpha) for every picture."""
-    shown = folder.numbers()[folder.is_shown]
-    names = [layout.PARSING, *([layout.ALPHA] if (folder.path / layout.ALPHA).is_dir() else [])]
-    for name in names:
-        lost = [int(n) for n in shown if not (folder.path / name / f"{n}.png").is_file()]
-        if lost:
-            raise InputError(
-                f"{folder.path / name} lacks {layout.named(lost, 'picture')} of {len(shown)}. Restore them, or add "
-                "--masks own to cut the person out anew."
-            )
-    if folder.sidecar is None and not (folder.path / layout.PLATE_NAME).is_file():
-        raise InputError(f"{folder.path / layout.PLATE_NAME} is missing. Restore it, or add --masks own.")
-
-
-def _run_steps(plan: _Plan, folder: Path) -> None:
+def _run_steps(plan: ImportPlan, folder: Path) -> None:
     """Run what is not done yet."""
     log = StepLog(folder)
     inputs: dict[str, Any] = {
@@ -199,9 +108,9 @@ def _run_steps(plan: _Plan, folder: Path) -> None:
     survey_path = folder / WORK / "survey.json"
     log.run("survey", {}, lambda: write_json(survey_path, [each.to_json() for each in _surveys(plan, folder)]))
     job = plan.job(folder, [ClipSurvey.from_json(value) for value in read_json(survey_path)])
-    log.run("tracking", {}, lambda: _track(plan, job))
+    log.run("tracking", {}, lambda: rad_nerf_tracking.run(job, plan.folders, plan.tracking))
     log.run("masks", {"masks": plan.masks}, lambda: _write_masks(plan, job))
-    emotions = [list(_emotion(each)) for each in plan.folders]
+    emotions = [list(emotion_of(each)) for each in plan.folders]
     log.run("report", {"consent": plan.consent, "emotions": emotions}, lambda: _finish(plan, job))
 
 
@@ -213,14 +122,7 @@ def _fingerprint(folder: RadNerfFolder) -> list[Any]:
     return [str(folder.path.resolve()), digest, folder.missing.tolist(), folder.emotion]
 
 
-def _emotion(folder: RadNerfFolder) -> tuple[str, float]:
-    """Return the label that the user gave, else the sidecar's, else neutral."""
-    if folder.emotion is not None:
-        return folder.emotion
-    return ("neutral", 1.0) if folder.sidecar is None else (folder.sidecar.clip.emotion, folder.sidecar.clip.intensity)
-
-
-def _write_frames(plan: _Plan, folder: Path) -> None:
+def _write_frames(plan: ImportPlan, folder: Path) -> None:
     """Write frames.mp4; where a frame has no picture, the last one stays, so that nothing after it shifts."""
     done, total = 0, sum(each.n_frames for each in plan.folders)
     folder.mkdir(parents=True, exist_ok=True)
@@ -237,7 +139,7 @@ def _write_frames(plan: _Plan, folder: Path) -> None:
                 plan.progress("frames", done, total)
 
 
-def _write_sound(plan: _Plan, folder: Path) -> None:
+def _write_sound(plan: ImportPlan, folder: Path) -> None:
     """Write each clip's sound, as long as its frames; a folder without sound, or a silent one, gets none."""
     for each, name in zip(plan.folders, plan.names, strict=True):
         own = each.path / layout.SOUND_NAME
@@ -249,7 +151,7 @@ def _write_sound(plan: _Plan, folder: Path) -> None:
             write_wav(target, np.pad(samples, (0, length - len(samples))))
 
 
-def _surveys(plan: _Plan, folder: Path) -> list[ClipSurvey]:
+def _surveys(plan: ImportPlan, folder: Path) -> list[ClipSurvey]:
     is_heard = [(folder / "audio" / f"{name}.wav").is_file() for name in plan.names]
     if not plan.has_sidecars:
         return rad_nerf_tracking.survey_folders(folder / FRAMES_NAME, plan.folders, is_heard, plan.progress)
@@ -259,49 +161,7 @@ def _surveys(plan: _Plan, folder: Path) -> list[ClipSurvey]:
     ]
 
 
-def _track(plan: _Plan, job: Job) -> None:
-    """Leave what the face does in `work`, as the steps of `prepare` do, from the sidecars or tracked anew."""
-    if not plan.has_sidecars:
-        rad_nerf_tracking.track(job, plan.folders, plan.tracking == "given")
-        return
-    tables = [_with_given_poses(each) for each in plan.folders]
-    table = {
-        name: np.concatenate([getattr(each, name) for each in tables])
-        for name in ("landmarks_px", "rotation", "translation", "expression", "residual", "error_px")
-    }
-    cameras = [each.camera for each in plan.folders]
-    job.save("landmarks", points=table["landmarks_px"])
-    job.save(
-        "pose", focal_px=np.array([c.focal_px for c in cameras]), centre_px=np.array([(c.cx, c.cy) for c in cameras])
-    )  # fmt: skip
-    job.save(
-        "fit", identity=tables[0].identity, expression=table["expression"], rotation=table["rotation"],
-        translation=table["translation"], error_px=table["error_px"],
-    )  # fmt: skip
-    job.save("residual", residual=table["residual"])
-
-
-def _with_given_poses(folder: RadNerfFolder) -> TrackingTable:
-    """Return the sidecar's tracking with the poses of the transforms, NaN where a frame has no picture."""
-    assert folder.sidecar is not None
-    own, shown = folder.sidecar.tracking, folder.is_shown
-    rotation, translation = folder.poses()
-    is_same = np.abs(rotation - own.rotation).max((1, 2)) <= SAME_POSE
-    is_same &= np.abs(translation - own.translation).max(1) <= SAME_POSE
-
-    def blanked(rows: NDArray[Any]) -> NDArray[np.float32]:
-        return np.where(shown.reshape(-1, *[1] * (rows.ndim - 1)), rows, np.nan).astype(np.float32)
-
-    return TrackingTable(
-        valid=shown, landmarks_px=blanked(own.landmarks_px),
-        rotation=blanked(np.where(is_same[:, None, None], own.rotation, rotation)),
-        translation=blanked(np.where(is_same[:, None], own.translation, translation)),
-        expression=blanked(own.expression), residual=blanked(own.residual), error_px=blanked(own.error_px),
-        identity=own.identity,
-    )  # fmt: skip
-
-
-def _write_masks(plan: _Plan, job: Job) -> None:
+def _write_masks(plan: ImportPlan, job: Job) -> None:
     """Write mattes, parts and plates: the folders' own, or cut out anew."""
     if plan.masks == "own":
         picture_steps.cut_out_person(job)
@@ -352,7 +212,7 @@ def _write_plates(job: Job, index: int, folder: RadNerfFolder) -> None:
         write_image(job.folder / name, folder.window.of(plate))
 
 
-def _finish(plan: _Plan, job: Job) -> None:
+def _finish(plan: ImportPlan, job: Job) -> None:
     """Write the tables, capture.json and the report."""
     plan.progress("report", 0, 1)
     tracking = tracking_steps.collect_tracking(job)
@@ -374,10 +234,10 @@ def _finish(plan: _Plan, job: Job) -> None:
     plan.progress("report", 1, 1)
 
 
-def _record(plan: _Plan, job: Job, index: int) -> ClipRecord:
+def _record(plan: ImportPlan, job: Job, index: int) -> ClipRecord:
     """Describe one clip: the sidecar's record at its new place, or a new one."""
     folder, name, (first, end) = plan.folders[index], plan.names[index], job.ranges[index]
-    emotion, intensity = _emotion(folder)
+    emotion, intensity = emotion_of(folder)
     camera, audio = tracking_steps.cameras(job)[index], f"audio/{name}.wav"
     sound = audio if (job.folder / audio).is_file() else None
     own = {
@@ -396,19 +256,3 @@ def _record(plan: _Plan, job: Job, index: int) -> ClipRecord:
         cuts=tuple(first + cut for cut in survey.shots.cuts), n_others=survey.n_others,
         measured=tracking_steps.measured(job, index), **own,
     )  # fmt: skip
-
-
-def _notes(plan: _Plan) -> Iterator[str]:
-    """Say what was decided about folders that the user may want otherwise."""
-    for folder, name in zip(plan.folders, plan.names, strict=True):
-        if plan.masks == "given" and not (folder.path / layout.ALPHA).is_dir():
-            yield f"{name}: the layout has hard parts only, so hair has a hard edge; --masks own cuts it out softly."
-        sound = folder.path / layout.SOUND_NAME
-        if not sound.is_file():
-            yield f"{name}: {layout.SOUND_NAME} is missing, so the clip is silent."
-        if folder.sidecar is not None:
-            poses, own = _with_given_poses(folder), folder.sidecar.tracking
-            edited = int((np.abs(poses.translation - own.translation) + np.abs(poses.rotation - own.rotation).max(2)
-                          > 0)[poses.valid].any(1).sum())  # fmt: skip
-            if edited:
-                yield f"{name}: {edited} poses of the transforms differ from what was exported; the transforms' count."

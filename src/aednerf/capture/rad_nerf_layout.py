@@ -115,8 +115,12 @@ def write_transforms(
     write_json(path, {**head, "frames": frames})
 
 
-def read_transforms(folder: Path) -> Transforms:
+def read_transforms(folder: Path, are_poses_used: bool = True) -> Transforms:
     """Read both transforms files of a folder.
+
+    Args:
+        folder: the folder.
+        are_poses_used: whether it matters that the poses are rigid motions.
 
     Raises:
         InputError: one is missing, is damaged, or the two contradict each other.
@@ -142,7 +146,9 @@ def read_transforms(folder: Path) -> Transforms:
     if len(np.unique(frames)) != len(frames):
         twice = sorted({int(n) for n in frames if rows.count(int(n)) > 1})
         raise InputError(f"{folder}: the transforms list {named(twice, 'frame')} twice. Keep one pose a picture.")
-    matrix = _checked(np.stack([matrices[i] for i in order]), frames, folder)
+    matrix = np.stack([matrices[i] for i in order])
+    if are_poses_used:
+        _require_rigid(matrix, frames, folder)
     return Transforms(cameras[0], frames, *head_to_camera(matrix), np.array(parts)[order])
 
 
@@ -171,17 +177,16 @@ def _camera_of(value: Mapping[str, Any]) -> Camera:
     return camera
 
 
-def _checked(matrix: NDArray[np.float64], frames: NDArray[np.int64], folder: Path) -> NDArray[np.float64]:
-    """Return the matrices if all are rigid motions."""
+def _require_rigid(matrix: NDArray[np.float64], frames: NDArray[np.int64], folder: Path) -> None:
+    """Raise unless all matrices [K, 4, 4] are a rotation and a shift."""
     turn = matrix[:, :3, :3]
     off = np.abs(turn @ np.swapaxes(turn, 1, 2) - np.eye(3)).max((1, 2))
-    bad = ~(np.isfinite(matrix).all((1, 2)) & (off < 1e-3) & (np.linalg.det(turn) > 0))
+    bad = ~(np.isfinite(matrix).all((1, 2)) & (off < 1e-3) & (np.linalg.det(np.nan_to_num(turn)) > 0))
     if bad.any():
         raise InputError(
             f"{folder}: the pose of {named(frames[bad].tolist(), 'frame')} is no rotation and shift. "
             "Track the folder again with the program that made it, or import with --tracking own."
         )
-    return matrix
 
 
 def write_landmarks(path: Path, points: NDArray[Any]) -> None:

@@ -21,9 +21,10 @@ from aednerf.capture import tracking_steps
 from aednerf.capture.framing import FaceTrack
 from aednerf.capture.job import Job, thread_count
 from aednerf.capture.manifest import Crop
-from aednerf.capture.rad_nerf_folder import RadNerfFolder
+from aednerf.capture.rad_nerf_folder import RadNerfFolder, Tracking
 from aednerf.capture.shots import Shots
 from aednerf.capture.survey import ClipSurvey, survey_pictures
+from aednerf.capture.tracking import Tracking as TrackingTable
 from aednerf.core.errors import InputError
 from aednerf.core.records import Camera
 from aednerf.core.units import FPS
@@ -36,6 +37,9 @@ from aednerf.media.frames import decode_frames
 from aednerf.media.video import VideoInfo
 
 Floats = NDArray[np.floating]
+
+SAME_POSE = 1e-6
+"""A pose of the transforms this near to the sidecar's is the sidecar's, which has all its digits."""
 
 _ORIGIN_SD_M = 0.1
 """How far another face model's origin usually lies from ours; it decides where the motion cannot."""
@@ -90,6 +94,63 @@ def survey_folders(
             found.append(replace(survey, crop=Crop(0, 0, edge)))
             first += folder.n_frames
     return found
+
+
+def run(job: Job, folders: Sequence[RadNerfFolder], tracking: Tracking) -> None:
+    """Leave what the face does in `work`, as the steps of `prepare` do.
+
+    Args:
+        job: with the stored frames; its surveys are of the stored square.
+        folders: one for each clip.
+        tracking: `auto` takes it from the sidecars, which all folders have; `given` and `own` track it.
+    """
+    if tracking == "auto":
+        restore(job, folders)
+    else:
+        track(job, folders, tracking == "given")
+
+
+def restore(job: Job, folders: Sequence[RadNerfFolder]) -> None:
+    """Take everything from the folders' sidecars, with the poses of the transforms."""
+    tables = [restored(each) for each in folders]
+    table = {
+        name: np.concatenate([getattr(each, name) for each in tables])
+        for name in ("landmarks_px", "rotation", "translation", "expression", "residual", "error_px")
+    }
+    cameras = [each.camera for each in folders]
+    job.save("landmarks", points=table["landmarks_px"])
+    job.save(
+        "pose", focal_px=np.array([c.focal_px for c in cameras]), centre_px=np.array([(c.cx, c.cy) for c in cameras])
+    )  # fmt: skip
+    job.save(
+        "fit", identity=tables[0].identity, expression=table["expression"], rotation=table["rotation"],
+        translation=table["translation"], error_px=table["error_px"],
+    )  # fmt: skip
+    job.save("residual", residual=table["residual"])
+
+
+def restored(folder: RadNerfFolder) -> TrackingTable:
+    """Return the sidecar's tracking with the poses of the transforms, NaN where a frame has no picture.
+
+    Args:
+        folder: with a sidecar.
+    """
+    assert folder.sidecar is not None
+    own, shown = folder.sidecar.tracking, folder.is_shown
+    rotation, translation = folder.poses()
+    is_same = np.abs(rotation - own.rotation).max((1, 2)) <= SAME_POSE
+    is_same &= np.abs(translation - own.translation).max(1) <= SAME_POSE
+
+    def blanked(rows: NDArray[Any]) -> NDArray[np.float32]:
+        return np.where(shown.reshape(-1, *[1] * (rows.ndim - 1)), rows, np.nan).astype(np.float32)
+
+    return TrackingTable(
+        valid=shown, landmarks_px=blanked(own.landmarks_px),
+        rotation=blanked(np.where(is_same[:, None, None], own.rotation, rotation)),
+        translation=blanked(np.where(is_same[:, None], own.translation, translation)),
+        expression=blanked(own.expression), residual=blanked(own.residual), error_px=blanked(own.error_px),
+        identity=own.identity,
+    )  # fmt: skip
 
 
 def track(job: Job, folders: Sequence[RadNerfFolder], keep_poses: bool) -> None:
