@@ -104,6 +104,26 @@ def test_peers_find_all_they_open_and_it_is_ours(capture: Capture, exported: Pat
     assert min(psnr(a[p >= 2], b[p >= 2]) for a, b, p in behind) > 44
 
 
+def test_the_peers_own_axes_put_a_point_where_ours_do(capture: Capture, exported: Path) -> None:
+    view, t, camera = peer_loader.load(exported, "train"), capture.tracking, capture.camera(0)
+    focal, cx, cy = view.intrinsics
+    points = np.random.default_rng(0).uniform(-0.1, 0.1, (len(view.numbers), 3))
+    for matrix, frame, point in zip(view.camera_to_world, view.numbers, points, strict=True):
+        u, v = camera.project(t.rotation[frame] @ point + t.translation[frame])
+        # RAD-NeRF, ER-NeRF, SyncTalk: rows y, z, x; second and third column negated; four times as large; rays along +z.
+        turned = matrix[[1, 2, 0], :3] * (1, -1, -1)
+        origin = 4 * matrix[[1, 2, 0], 3]
+        ray = turned @ ((u - cx) / focal, (v - cy) / focal, 1)
+        seen = 4 * point[[1, 2, 0]] - origin
+        assert np.linalg.norm(np.cross(seen, ray)) < 1e-4 * np.linalg.norm(seen) * np.linalg.norm(ray)
+        assert seen @ ray > 0 and np.abs(4 * point).max() < 1
+        # TalkingGaussian: second and third column negated, inverted, u = f x / z + centre.
+        colmap = matrix.copy()
+        colmap[:3, 1:3] *= -1
+        x, y, z, _ = np.linalg.inv(colmap) @ [*point, 1]
+        assert np.allclose((focal * x / z + 32, focal * y / z + 32), (u, v), atol=1e-3) and z > 0
+
+
 def test_track_params_are_plain_tensors_in_tenths_of_a_metre(capture: Capture, exported: Path) -> None:
     tensors = torch.load(exported / "track_params.pt", weights_only=True)
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == {
