@@ -110,7 +110,7 @@ def test_the_peers_own_axes_put_a_point_where_ours_do(capture: Capture, exported
     points = np.random.default_rng(0).uniform(-0.1, 0.1, (len(view.numbers), 3))
     for matrix, frame, point in zip(view.camera_to_world, view.numbers, points, strict=True):
         u, v = camera.project(t.rotation[frame] @ point + t.translation[frame])
-        # RAD-NeRF, ER-NeRF, SyncTalk: rows y, z, x; second and third column negated; four times as large; rays along +z.
+        # RAD-NeRF, ER-NeRF, SyncTalk: rows y, z, x; last two columns negated; four times as large; rays along +z.
         turned = matrix[[1, 2, 0], :3] * (1, -1, -1)
         origin = 4 * matrix[[1, 2, 0], 3]
         ray = turned @ ((u - cx) / focal, (v - cy) / focal, 1)
