@@ -192,6 +192,11 @@ class Manifest:
         return manifest
 
 
+def is_capture(folder: Path) -> bool:
+    """Say whether a folder holds a finished capture."""
+    return (folder / MANIFEST_NAME).is_file()
+
+
 def train_end(first: int, end: int) -> int:
     """Return where a clip's training part ends: the first `int(n * 10 / 11)` of its frames `[first, end)` train.
 

@@ -33,15 +33,15 @@ Bytes = NDArray[np.uint8]
 SILENCE = 1e-4
 """A sound whose largest sample is below this is no sound."""
 
-_CRF = 12
-_KEYFRAME_S = 1.0
+CRF = 12
+KEYFRAME_S = 1.0
 _PLATE_FRAMES = 100
 
 
 def write_frames(job: Job) -> None:
     """Write frames.mp4: every clip's pictures in sequence, each cropped to its square and resized."""
     done = 0
-    with VideoWriter(job.folder / FRAMES_NAME, job.size, job.size, crf=_CRF, keyframe_s=_KEYFRAME_S) as writer:
+    with VideoWriter(job.folder / FRAMES_NAME, job.size, job.size, crf=CRF, keyframe_s=KEYFRAME_S) as writer:
         for clip, survey in zip(job.clips, job.surveys, strict=True):
             images = islice(read_video(clip.path, max_s=job.max_seconds), survey.n_frames)
             for number, image in enumerate(images, start=1):

@@ -7,7 +7,6 @@ So a capture is there whole or not at all, and an old one stays until the new on
 from __future__ import annotations
 
 import contextlib
-import errno
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,12 +20,13 @@ from aednerf.capture.clip import Clip, as_clip
 from aednerf.capture.face_table import FaceTable
 from aednerf.capture.framing import shared_crops
 from aednerf.capture.job import WORK, Job, thread_count
-from aednerf.capture.manifest import MANIFEST_NAME, ClipRecord, Manifest, Source, clip_names
+from aednerf.capture.manifest import ClipRecord, Manifest, Source, clip_names, is_capture
 from aednerf.capture.report import write_report
 from aednerf.capture.step_log import LOG_NAME, StepLog
 from aednerf.capture.survey import ClipSurvey, survey_clip
-from aednerf.core.errors import InputError, MachineError
-from aednerf.core.files import read_json, require_absent, sha256_of, write_json
+from aednerf.capture.unfinished import explained_failures, put_in_place, require_replaceable, unfinished_name
+from aednerf.core.errors import InputError
+from aednerf.core.files import read_json, sha256_of, write_json
 from aednerf.core.progress import Progress, silent
 from aednerf.face.landmarks import FaceDetector
 from aednerf.face.model import FaceModel
@@ -75,23 +75,14 @@ def prepare(
     """
     recordings, out = [as_clip(clip) for clip in clips], Path(out)
     _check(recordings, size, max_seconds)
-    _require_replaceable(out, force)
+    require_replaceable(out, force, is_capture, "capture")
     for name in ("face_landmarker", "ict_facekit", "selfie_segmenter"):
         assets.find(name, progress)
-    folder = out.with_name(f"{out.name}.unfinished")
-    try:
-        capture_folder = _run_steps(recordings, folder, size, max_seconds, face, consent, progress)
-        _put_in_place(capture_folder, out)
-    except InputError:
-        # Nothing of a recording that cannot be used is kept.
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    except OSError as error:
-        advice = "Free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Put that right"
-        raise MachineError(
-            f"{error.filename or folder} could not be written: {error.strerror or error}. {advice}, then run the same "
-            "command again: it goes on where it stopped."
-        ) from error
+    folder = unfinished_name(out)
+    with explained_failures(folder):
+        put_in_place(_run_steps(recordings, folder, size, max_seconds, face, consent, progress), out)
+        shutil.rmtree(out / WORK, ignore_errors=True)
+        (out / LOG_NAME).unlink(missing_ok=True)
     return Capture.open(out)
 
 
@@ -106,16 +97,6 @@ def _check(clips: Sequence[Clip], size: int, max_seconds: float | None) -> None:
         if not clip.path.is_file():
             kind = "is a folder" if clip.path.is_dir() else "does not exist"
             raise InputError(f"{clip.path} {kind}; expected a video file.")
-
-
-def _require_replaceable(out: Path, force: bool) -> None:
-    """Raise unless `out` is free, or is a capture (or an empty folder) that may be replaced."""
-    is_empty = out.is_dir() and not any(out.iterdir())
-    if is_empty:
-        return
-    require_absent(out, force)
-    if out.exists() and not (out / MANIFEST_NAME).is_file():
-        raise InputError(f"{out} exists and is no capture, so --force does not replace it. Choose another name.")
 
 
 def _run_steps(
@@ -188,15 +169,3 @@ def _record(job: Job, index: int, digest: str) -> ClipRecord:
         cuts=tuple(first + cut for cut in survey.shots.cuts), n_others=survey.n_others,
         measured=tracking_steps.measured(job, index),
     )  # fmt: skip
-
-
-def _put_in_place(folder: Path, out: Path) -> None:
-    """Give the finished capture its name; what it replaces goes only after that."""
-    old = out.with_name(f"{out.name}.replaced")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.replace(old)
-    folder.replace(out)
-    shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(out / WORK, ignore_errors=True)
-    (out / LOG_NAME).unlink(missing_ok=True)

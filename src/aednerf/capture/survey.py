@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,13 +81,29 @@ def survey_clip(
         InputError: it is no readable video, too short, shows no face, or not the face asked for.
     """
     info = probe(clip.path)
+    images = read_video(clip.path, max_s=max_seconds)
+    return survey_pictures(images, clip.path, info, detectors, max_seconds, face, progress)
+
+
+def survey_pictures(
+    images: Iterable[NDArray[np.uint8]], path: Path, info: VideoInfo, detectors: Sequence[FaceDetector],
+    max_seconds: float | None, face: str, progress: Callable[[int, int], None],
+) -> ClipSurvey:  # fmt: skip
+    """Do what `survey_clip` does for pictures that are already being read.
+
+    Args:
+        images: RGB [H, W, 3] each, at 25 a second.
+        path: what to name in messages.
+        info: what the pictures come from.
+        detectors, max_seconds, face, progress: as for `survey_clip`.
+    """
     seconds = info.duration_s if max_seconds is None else min(info.duration_s, max_seconds)
     expected = max(1, round(seconds * FPS))
     every = max(_SAMPLE_EVERY, expected // _MOST_SAMPLES)
     finder, thumbnails = CutFinder(), []
 
     def sampled() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        for number, image in enumerate(read_video(clip.path, max_s=max_seconds)):
+        for number, image in enumerate(images):
             finder.push(image)
             thumbnails.append(thumbnail(image))
             if number % every == 0:
@@ -96,27 +113,31 @@ def survey_clip(
     workers = [_finder_of_faces(detector) for detector in detectors]
     samples = list(ordered_map(workers, sampled()))
     n_frames = len(thumbnails)
-    if n_frames < LEAST_SECONDS * FPS:
-        raise InputError(
-            f"{clip.path} is {n_frames / FPS:.1f} s long; expected at least {LEAST_SECONDS:.0f} s, and 30 s or more for"
-            " a good avatar. Record a longer clip."
-        )
-    if not any(boxes for _, boxes in samples):
-        raise InputError(
-            f"{clip.path} shows no face in any of {len(samples)} frames looked at; expected a person facing the camera."
-            " Use a clip in which the face is larger, lighter or more frontal."
-        )
+    _require_person(path, n_frames, len(samples), any(boxes for _, boxes in samples))
     shots = group_shots(thumbnails, finder.cuts())
     kept = shots.kept(n_frames)
     of_kept = [(number, boxes) for number, boxes in samples if kept[number]]
     if not any(boxes for _, boxes in of_kept):
         raise InputError(
-            f"{clip.path} changes its scene, and its longest scene shows no face. Cut out the part with the person."
+            f"{path} changes its scene, and its longest scene shows no face. Cut out the part with the person."
         )
     person, n_others = choose_face(link_faces(of_kept), len(of_kept), face)
     crop = square_crop(person, info.width, info.height)
     progress(expected, expected)
     return ClipSurvey(n_frames, info, crop, person, n_others, shots)
+
+
+def _require_person(path: Path, n_frames: int, n_samples: int, has_face: bool) -> None:
+    if n_frames < LEAST_SECONDS * FPS:
+        raise InputError(
+            f"{path} is {n_frames / FPS:.1f} s long; expected at least {LEAST_SECONDS:.0f} s, and 30 s or more for"
+            " a good avatar. Record a longer clip."
+        )
+    if not has_face:
+        raise InputError(
+            f"{path} shows no face in any of {n_samples} frames looked at; expected a person facing the camera."
+            " Use a clip in which the face is larger, lighter or more frontal."
+        )
 
 
 def _finder_of_faces(

@@ -200,10 +200,15 @@ def collect_tracking(job: Job) -> Tracking:
 def measured(job: Job, index: int) -> Measured:
     """Return what was measured on a clip on the way."""
     figures, observable, flags = job.load("pose", "figures", "focal_observable", "flags")
-    track, jitter, detector_jitter = (round(float(v), 4) if np.isfinite(v) else None for v in figures[index])
     seen, motion = job.load("backdrop", "seen", "motion")
+    track, jitter, detector_jitter = (_rounded(figure, 4) for figure in figures[index])
     return Measured(
         track_error_px=track, jitter_deg=jitter, detector_jitter_deg=detector_jitter,
-        is_focal_observable=bool(observable[index]), backdrop_seen=round(float(seen[index]), 4),
-        backdrop_motion=round(float(motion[index]), 2), flags=tuple(str(flags[index]).split()),
+        is_focal_observable=bool(observable[index]), backdrop_seen=_rounded(seen[index], 4),
+        backdrop_motion=_rounded(motion[index], 2), flags=tuple(str(flags[index]).split()),
     )  # fmt: skip
+
+
+def _rounded(figure: float, digits: int) -> float | None:
+    """Round a figure for a JSON file; None where it was not measured."""
+    return round(float(figure), digits) if np.isfinite(figure) else None
