@@ -67,7 +67,7 @@ class FitConfig:
     pose_prior_points: float = 10.0
     """How many landmarks share one error: the pose prior counts this much more than beside independent ones."""
 
-    frames_in_common: int = 20
+    frames_in_common: int = 30
     """How many independent frames a recording counts as when the priors on the shared unknowns are weighed."""
 
 

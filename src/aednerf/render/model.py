@@ -15,7 +15,7 @@ from aednerf.core.units import HEAD_BOX_HALF_M
 from aednerf.field.config import FieldConfig
 from aednerf.field.head import HeadField
 from aednerf.field.occupancy import Occupancy
-from aednerf.field.pose import PoseLayer
+from aednerf.field.pose import PoseLayer, matrix_from_rotvec, rotvec_from_matrix
 from aednerf.field.torso import TorsoField
 from aednerf.ops.compilation import can_compile
 from aednerf.ops.composite import over
@@ -120,11 +120,21 @@ class AvatarModel(nn.Module):
         turned, moved = moment.view[:, :3] @ turned, moved @ moment.view[:, :3].T + moment.view[:, 3]
         pixels = pixel_grid(width, height, self.device)[None]
         posture = self.pose.standardise(moment.rotation, moment.translation)
-        state = self.head.prepare(moment.expression, moment.residual, posture[:, :3])
+        state = self.head.prepare(moment.expression, moment.residual, self._turn_under_light(moment))
         head = draw_head(lambda points: shade(points, state), cast(pixels, moment.intrinsics, turned, moved))
         places = torch.stack([pixels[..., 0] / width, pixels[..., 1] / height], dim=-1) * 2 - 1
         behind, _ = torso(places, posture, moment.shot)
         return over(head, behind[0]).view(height, width, 4).clamp(0.0, 1.0)
+
+    def _turn_under_light(self, moment: Moment) -> Tensor:
+        """Return [1, 3]: the head's standardised turn as its shading sees it.
+
+        The light stays with the recording's camera. Where another camera looks, gloss moves as if the head had turned
+        by half of what the camera went around it, which is where a mirror would stand; matt skin shades little anyway.
+        """
+        around = rotvec_from_matrix(moment.view[None, :, :3])
+        turned = matrix_from_rotvec(0.5 * around) @ moment.rotation
+        return self.pose.standardise(turned, moment.translation)[:, :3]
 
     def accelerate(self) -> bool:
         """Draw pictures by compiled, captured kernels from now on; they are built with the first picture of a size.
