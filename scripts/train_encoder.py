@@ -4,14 +4,14 @@
 
 1. The voices of espeak-ng, flite and festival say the sentences of `encoder_texts.toml` (Debian: `apt install espeak-ng
    flite festival festvox-kdlpc16k festvox-italp16k festvox-itapc16k festvox-ca-ona-hts festvox-czech-dita
-   festvox-czech-krb festvox-czech-machac festvox-czech-ph festvox-suopuhe-lj festvox-suopuhe-mv`). Which voices train and
-   which only judge, `aednerf.synthetic.chorus` says.
+   festvox-czech-krb festvox-czech-machac festvox-czech-ph festvox-suopuhe-lj festvox-suopuhe-mv`). Which voices train
+   and which only judge, `aednerf.synthetic.chorus` says.
 2. Copies of what is said go through rooms, microphones, noise and codecs, and become log-mel rows with phones.
 3. The network learns to tell the phones apart.
 4. It is measured on the voices and languages that it never heard, clean and in noise, and written.
 
-Each part that is in `--work` already is kept, and a training that was interrupted is continued: once all is done, the same
-command only measures again.
+Each part that is in `--work` already is kept, and a training that was interrupted is continued: once all is done, the
+same command only measures again.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from tyro.conf import FlagCreatePairsOff, arg
 from aednerf.core.files import atomic_path, write_json
 from aednerf.core.progress import Progress
 from aednerf.media.codec import CODECS, through_codec
-from aednerf.speech.bundled import WEIGHTS_NAME, save_weights
+from aednerf.speech.bundled import save_weights, weights_path
 from aednerf.speech.phone_network import PhoneNetwork, PhoneNetworkConfig
 from aednerf.synthetic.chorus import Texts, held_out_orders, load_corpus, save_corpus, silent_ends, training_orders
 from aednerf.synthetic.engines import Order, say
-from aednerf.synthetic.shipped import shipped_folder
 from aednerf.terminal import Steps
 from aednerf.training.encoder import EncoderTraining, Pool, measure, train_encoder
 from aednerf.training.encoder_data import Heard, Spoken, heard, in_noise, nobody, varied
 from aednerf.training.motion_data import coloured_noise
 
+WEIGHTS, RESULTS = weights_path(), Path(__file__).parents[1] / "benchmarks" / "results" / "encoder.json"
 CODEC_SHARE = 0.2
 COPIES = {"espeak-ng": 3, "flite": 6}
 """Of each utterance: flite's voices are built from recordings and few, espeak-ng's are many and alike."""
@@ -51,8 +51,8 @@ SNRS_DB = (20, 10, 5, 0)
 def main(
     *,
     work: Path = Path("captures/encoder"),
-    out: Annotated[Path, arg(aliases=["-o"])] = shipped_folder() / WEIGHTS_NAME,
-    results: Path = Path(__file__).parents[1] / "benchmarks" / "results" / "encoder.json",
+    out: Annotated[Path, arg(aliases=["-o"])] = WEIGHTS,
+    results: Path = RESULTS,
     n_espeak: int = 2600,
     n_flite: int = 350,
     steps: int = EncoderTraining.steps,
@@ -138,9 +138,8 @@ def pool_of(corpus: Path, path: Path, seed: int, progress: Progress) -> Pool:
                 found.append(heard(nobody(rng.uniform(1, 5), rng)))
             progress("rows", done, len(copies))
         with atomic_path(path) as temporary:
-            np.savez(
-                temporary, rows=np.concatenate([h.rows for h in found]), phones=np.concatenate([h.phones for h in found])
-            )
+            rows, phones = (np.concatenate(part) for part in zip(*[(h.rows, h.phones) for h in found], strict=True))
+            np.savez(temporary, rows=rows, phones=phones)
     with np.load(path, allow_pickle=False) as file:
         return Pool([Heard(file["rows"], file["phones"])])
 

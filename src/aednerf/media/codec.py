@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import av
 import numpy as np
@@ -28,22 +29,22 @@ def through_codec(samples: NDArray[np.float32], codec: str, bit_rate: int) -> ND
     container_name, encoder, rate = CODECS[codec]
     file = io.BytesIO()
     with av.open(file, "w", format=container_name) as container:
-        stream = container.add_stream(encoder, rate=rate)
-        stream.layout = "mono"  # pyright: ignore[reportAttributeAccessIssue]
+        stream: Any = container.add_stream(encoder, rate=rate)
+        stream.layout = "mono"
         if not encoder.startswith(("pcm", "adpcm")):
             stream.bit_rate = bit_rate
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples, np.float32)[None], "flt", "mono")
         frame.sample_rate = SAMPLE_RATE_HZ
-        resampler = av.AudioResampler(stream.format.name, "mono", rate)  # pyright: ignore
+        resampler = av.AudioResampler(stream.format.name, "mono", rate)
         fifo = av.AudioFifo()
         for piece in [*resampler.resample(frame), *resampler.resample(None)]:
             fifo.write(piece)
-        size = stream.frame_size or 1024  # pyright: ignore
+        size = stream.frame_size or 1024
         while (piece := fifo.read(size, partial=True)) is not None:
-            container.mux(stream.encode(piece))  # pyright: ignore
-        container.mux(stream.encode(None))  # pyright: ignore
+            container.mux(stream.encode(piece))
+        container.mux(stream.encode(None))
     file.seek(0)
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE_HZ)
         pieces = [p for frame in container.decode(audio=0) for p in resampler.resample(frame)]
         pieces += resampler.resample(None)

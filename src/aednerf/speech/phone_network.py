@@ -1,13 +1,13 @@
-"""The network of the bundled encoder: log-mel rows in, the probabilities of the speech sounds out, as the sound arrives.
+"""The network of the bundled encoder: log-mel rows in, the probabilities of the speech sounds out, streaming.
 
-A stack of causal convolutions over steps of 20 ms, two to a row of 40 ms. Nothing looks ahead inside; instead the answer
-for a row is read when the following row has gone in. A block is a depthwise convolution over the last few steps, a
-widening and narrowing layer, and a way around both (after ConvNeXt, Liu et al. 2022, in one dimension):
+A stack of causal convolutions over steps of 20 ms, two to a row of 40 ms. Nothing looks ahead inside; instead the
+answer for a row is read when the following row has gone in. A block is a depthwise convolution over the last few
+steps, a widening and narrowing layer, and a way around both (after ConvNeXt, Liu et al. 2022, in one dimension):
 
     x[t] + W2 gelu(W1 (b + sum over k of w[k] * norm(x)[t - k d]))
 
-`forward` computes a whole recording at once, for training; `step` takes one row and the memory of the blocks, and is how
-a stream runs: always the same shapes, so that the numbers never depend on how the sound was cut.
+`forward` computes a whole recording at once, for training; `step` takes one row and the memory of the blocks, and is
+how a stream runs: always the same shapes, so that the numbers never depend on how the sound was cut.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ class PhoneNetwork(nn.Module):
         x = self.enter(row.reshape(STEPS_PER_ROW, -1))
         new = []
         for block, past in zip(self.blocks, memory, strict=True):
+            assert isinstance(block, _Block)
             x, past = block.step(x, past)
             new.append(past)
         return self.leave(self.norm(x)), new

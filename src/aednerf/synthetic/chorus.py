@@ -1,4 +1,4 @@
-"""Who says what, so that the bundled speech encoder hears many voices: for training, and voices that it never hears there.
+"""Who says what, so that the bundled speech encoder hears many voices; and voices that it never hears in training.
 
 Trained on: espeak-ng in every variant but `HELD_OUT_VARIANTS` and many languages, and flite. Never heard in training:
 festival, an engine of its own, with its voices of English, Italian, Czech, Finnish and Catalan, languages that no
@@ -21,13 +21,13 @@ from aednerf.speech.phones import PHONES
 from aednerf.synthetic.engines import Order, Utterance
 
 VARIANTS: tuple[str, ...] = (
-    "", "Alicia", "Andrea", "Andy", "Annie", "Denis", "Diogo", "Gene", "Gene2", "Henrique", "Hugo", "Jacky", "Lee", "Marco",
-    "Mario", "Michael", "Mike", "Nguyen", "RicishayMax", "Storm", "adam", "anika", "announcer", "antonio", "aunty",
-    "belinda", "benjamin", "boris", "caleb", "croak", "david", "ed", "edward", "edward2", "f1", "f2", "f3", "f4", "f5",
-    "grandma", "grandpa", "gustave", "iven", "iven2", "iven3", "john", "kaukovalta", "klatt", "klatt2", "klatt3", "klatt4",
-    "klatt5", "klatt6", "linda", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "marcelo", "max", "michel", "miguel",
-    "norbert", "pablo", "paul", "pedro", "quincy", "rob", "robert", "sandro", "shelby", "steph", "steph2", "steph3",
-    "travis", "victor", "whisper", "whisperf", "zac",
+    "", "Alicia", "Andrea", "Andy", "Annie", "Denis", "Diogo", "Gene", "Gene2", "Henrique", "Hugo", "Jacky", "Lee",
+    "Marco", "Mario", "Michael", "Mike", "Nguyen", "RicishayMax", "Storm", "adam", "anika", "announcer", "antonio",
+    "aunty", "belinda", "benjamin", "boris", "caleb", "croak", "david", "ed", "edward", "edward2", "f1", "f2", "f3",
+    "f4", "f5", "grandma", "grandpa", "gustave", "iven", "iven2", "iven3", "john", "kaukovalta", "klatt", "klatt2",
+    "klatt3", "klatt4", "klatt5", "klatt6", "linda", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "marcelo", "max",
+    "michel", "miguel", "norbert", "pablo", "paul", "pedro", "quincy", "rob", "robert", "sandro", "shelby", "steph",
+    "steph2", "steph3", "travis", "victor", "whisper", "whisperf", "zac",
 )  # fmt: skip
 """espeak-ng's variants of its voices that sound like people; "" is the plain voice."""
 

@@ -1,8 +1,9 @@
 """Speech of several engines, with the phones of `speech.phones` and their times: what the bundled encoder learns from.
 
-espeak-ng speaks through its library (`voice`), flite and festival through their programs. The sound keeps the engine's own
-loudness. All three time a sound from where it begins to where the next one begins; espeak-ng alone counts the silence
-of a stop's closure to the sound before, which `_with_closures` mends, so that a `p` is the whole time of closed lips.
+espeak-ng speaks through its library (`voice`), flite and festival through their programs. The sound keeps the
+engine's own loudness. All three time a sound from where it begins to where the next one begins; espeak-ng alone
+counts the silence of a stop's closure to the sound before, which `_with_closures` mends, so that a `p` is the whole
+time of closed lips.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _CLOSED_DB = -26.0
 
 FESTIVAL_VOICES: dict[str, tuple[str, str]] = {
     "kal_diphone": ("arpabet", "utf-8"), "ked_diphone": ("arpabet", "utf-8"),
-    "cmu_us_slt_arctic_hts": ("arpabet", "utf-8"),
-    "lp_diphone": ("romance", "latin-1"), "pc_diphone": ("romance", "latin-1"), "upc_ca_ona_hts": ("romance", "latin-1"),
+    "cmu_us_slt_arctic_hts": ("arpabet", "utf-8"), "lp_diphone": ("romance", "latin-1"),
+    "pc_diphone": ("romance", "latin-1"), "upc_ca_ona_hts": ("romance", "latin-1"),
     "czech_dita": ("czech", "iso8859-2"), "czech_krb": ("czech", "iso8859-2"), "czech_machac": ("czech", "iso8859-2"),
     "czech_ph": ("czech", "iso8859-2"), "suo_fi_lj_diphone": ("finnish", "latin-1"),
     "hy_fi_mv_diphone": ("finnish", "latin-1"),
@@ -163,7 +164,7 @@ def _of_ends(samples: NDArray[np.float32], segments: list[tuple[str, float]], ta
 
 
 def _utterance(samples: NDArray[np.float32], segments: list[tuple[tuple[str, ...], float]]) -> Utterance:
-    """Divide each segment among its phones: a vowel's first part is longer, a rhotic's or an affricate's second shorter."""
+    """Divide each segment among its phones, of which the first is a little longer."""
     duration = len(samples) / SAMPLE_RATE_HZ
     starts: list[float] = []
     phones: list[int] = []
@@ -193,8 +194,8 @@ def _with_closures(spoken: Utterance) -> Utterance:
             kept = 0.5 * (starts[index] - starts[index - 1]) if before in STOPS else 0.02
             least = max(starts[index] - _LONGEST_CLOSURE_S, starts[index - 1] + kept)
             step = min(round(starts[index] * 200), len(is_quiet)) - 1
-            # The burst may begin a few milliseconds before its mark.
-            step -= 1 if step > 0 and not is_quiet[step] else 0
+            # The burst may begin a little before its mark.
+            step = next((early for early in range(step, max(-1, step - 5), -1) if is_quiet[early]), step)
             while step >= 0 and is_quiet[step] and step / 200 >= least:
                 starts[index] = step / 200
                 step -= 1

@@ -128,8 +128,8 @@ def measure(network: PhoneNetwork, utterances: Sequence[Heard]) -> dict[str, flo
     """Measure how much of the time the network is right.
 
     Returns:
-        `phone`: the share of speech (silence does not count) in which the phone is right; `group`: in which a phone that
-        looks the same is heard; `silence`, and the recall and precision of `lips closed`, over all.
+        `phone`: the share of speech (silence does not count) in which the phone is right; `group`: in which a phone
+        that looks the same is heard; `silence`, and the recall and precision of `lips closed`, over all.
     """
     pairs = [answers(network, utterance) for utterance in utterances]
     said, found = (np.concatenate(part) for part in zip(*pairs, strict=True))

@@ -1,4 +1,4 @@
-"""What the bundled speech encoder learns from: spoken texts as they would sound in rooms, through microphones, in noise.
+"""What the bundled speech encoder learns from: spoken texts as they sound in rooms, through microphones, in noise.
 
 Every copy of an utterance has another speed (which moves pitch and formants too), room, microphone, background and
 loudness; formants alone move later, along the mel axis of a batch (`motion_data.perturb_log_mel`).
