@@ -1,6 +1,6 @@
 """Make the weights of the bundled speech encoder, `src/aednerf/shipped/encoder.safetensors`, and measure them.
 
-    python scripts/train_encoder.py [--work captures/encoder] [--steps 4000] [--device cuda]
+    python scripts/train_encoder.py [--work captures/encoder] [--steps 7000] [--device cuda]
 
 1. The voices of espeak-ng, flite and festival say the sentences of `encoder_texts.toml` (Debian: `apt install espeak-ng
    flite festival festvox-kdlpc16k festvox-italp16k festvox-itapc16k festvox-ca-ona-hts festvox-czech-dita
@@ -17,9 +17,11 @@ same command only measures again.
 from __future__ import annotations
 
 import datetime
+import itertools
 import os
 import platform
 import subprocess
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,8 +31,10 @@ from tyro.conf import FlagCreatePairsOff, arg
 
 from aednerf.core.files import atomic_path, write_json
 from aednerf.core.progress import Progress
+from aednerf.core.units import SAMPLE_RATE_HZ
 from aednerf.media.codec import CODECS, through_codec
-from aednerf.speech.bundled import save_weights, weights_path
+from aednerf.speech.bundled import load_bundled, save_weights, weights_path
+from aednerf.speech.encoder import encode
 from aednerf.speech.phone_network import PhoneNetwork, PhoneNetworkConfig
 from aednerf.synthetic.chorus import Texts, held_out_orders, load_corpus, save_corpus, silent_ends, training_orders
 from aednerf.synthetic.engines import Order, say
@@ -70,7 +74,7 @@ def main(
         n_espeak: sentences by espeak-ng in training.
         n_flite: sentences by each of flite's voices.
         steps: of the training.
-        batch: sequences of 4 s a step.
+        batch: sequences of 8 s a step.
         hidden: width of the network.
         seed: of texts, variations, weights and batches.
         device: where to train.
@@ -89,6 +93,7 @@ def main(
         network, record = train_encoder(pool, config, settings, seed, checkpoint, device, progress)
         figures = {name: judged(work / f"{name}.npz", network) for name in tests}
     save_weights(network, out)
+    speed = times_real_time(out, work / "held-out engine.npz")
     arguments = f"--n-espeak {n_espeak} --n-flite {n_flite} --steps {steps} --batch {batch} --hidden {hidden}"
     write_json(results, {
         "command": f"python scripts/train_encoder.py {arguments} --seed {seed} --device {device}",
@@ -97,6 +102,7 @@ def main(
         "what": "share of the time in which the network is right, in steps of 20 ms, on voices and languages "
         "that it never heard in training; by signal-to-noise ratio in dB, in noise of falling spectrum",
         "training": {**record, "hours": round(len(pool.rows) / 25 / 3600, 2), "bytes": out.stat().st_size},
+        "times real time, one thread": speed,
         **figures,
     })  # fmt: skip
     for name, figure in figures.items():
@@ -165,6 +171,16 @@ def judged(path: Path, network: PhoneNetwork) -> dict[str, Any]:
     }
     figures["voices"] = {voice: {key: value[key] for key in ("phone", "group")} for voice, value in voices.items()}
     return figures
+
+
+def times_real_time(weights: Path, corpus: Path) -> float:
+    """Return how many times faster than real time sound becomes rows, from samples on, by processor time."""
+    samples = np.concatenate([u.samples for _, u in itertools.islice(load_corpus(corpus), 10)])
+    encoder = load_bundled(weights)
+    encode(encoder, samples[:SAMPLE_RATE_HZ])
+    start = time.process_time()
+    encode(encoder, samples)
+    return round(len(samples) / SAMPLE_RATE_HZ / (time.process_time() - start), 1)
 
 
 def commit() -> str:

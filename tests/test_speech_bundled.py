@@ -11,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aednerf.core.errors import InputError
+from aednerf.core.records import Emotion, Motion
 from aednerf.core.units import FPS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, frames_for_samples
+from aednerf.emotion.space import EmotionTrack
+from aednerf.motion.generate import MotionGenerator, make_mouth
 from aednerf.motion.network import MotionConfig
 from aednerf.speech import bundled
-from aednerf.speech.bundled import BANDS_HZ, BUNDLED_DIM, BundledEncoder, load_bundled, save_weights
+from aednerf.speech.bundled import BUNDLED_DIM, N_BANDS, BundledEncoder, load_bundled, save_weights
 from aednerf.speech.encoder import encode, find_encoder
-from aednerf.speech.features import log_mel
+from aednerf.speech.features import log_mel, mel_centres_hz
 from aednerf.speech.phone_network import STEPS_PER_ROW, PhoneNetwork, PhoneNetworkConfig
 from aednerf.speech.phones import GROUPS, PHONES
 from aednerf.synthetic.chorus import HELD_OUT_VARIANTS
@@ -24,6 +27,7 @@ from aednerf.synthetic.engines import Order, say
 from aednerf.training.encoder import GROUP_OF
 from aednerf.training.encoder_data import Spoken, heard
 from espeak import needs_espeak
+from motion_parts import N_EYES, N_MOUTH, babble, person
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +49,24 @@ def phones_of(rows: np.ndarray) -> np.ndarray:
 
 
 def test_it_says_what_it_is(encoder):
-    assert encoder.name == "bundled" and encoder.dim == BUNDLED_DIM == 2 * (42 + 3)
+    assert encoder.name == "bundled" and encoder.dim == BUNDLED_DIM == 2 * (42 + 20)
     assert encoder.lookahead_s == pytest.approx(0.0475)
     assert find_encoder("bundled") is encoder, "the weights are read once"
 
 
-def test_it_leaves_the_motion_network_room_on_the_live_path(encoder):
-    """160 ms in all: two rows for the motion network."""
-    assert encoder.lookahead_s + MotionConfig(lookahead=2).lookahead_s <= 0.160
+def test_motion_streams_on_its_rows_with_room_on_the_live_path(encoder):
+    """160 ms in all: two rows are left for the motion network."""
+    config = MotionConfig(
+        encoder="bundled", n_features=BUNDLED_DIM, n_residual=N_MOUTH + N_EYES, n_mouth_residual=N_MOUTH, lookahead=2
+    )
+    generator, samples = MotionGenerator(make_mouth(config), person()), babble(20_000)
+    assert generator.lookahead_s <= 0.160
+    neutral = EmotionTrack.constant(Emotion())
+    whole, cut = (
+        Motion.concatenate(list(generator.generate(np.array_split(samples, n), neutral))) for n in (1, 7)
+    )  # fmt: skip
+    assert len(whole) == frames_for_samples(20_000)
+    np.testing.assert_array_equal(whole.expression, cut.expression)
 
 
 @settings(max_examples=30, deadline=None)
@@ -114,9 +128,9 @@ def test_rows_are_probabilities_and_loudness(encoder):
     rows = encode(encoder, speech_like(2 * SAMPLE_RATE_HZ))
     np.testing.assert_allclose(phones_of(rows).sum(1), 1, atol=1e-5)
     times = np.arange(SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
-    for band, (low, high) in enumerate(BANDS_HZ):
-        tone = 0.2 * np.sin(2 * np.pi * (low + min(high, 7000)) / 2 * times).astype(np.float32)
-        loudness = encode(encoder, tone)[10].reshape(2, -1)[:, len(PHONES) :]
+    for band, hz in enumerate(mel_centres_hz().reshape(N_BANDS, -1).mean(1)):
+        tone = 0.2 * np.sin(2 * np.pi * hz * times[: SAMPLE_RATE_HZ // 2]).astype(np.float32)
+        loudness = encode(encoder, tone)[8].reshape(2, -1)[:, len(PHONES) :]
         assert (loudness.argmax(1) == band).all()
 
 

@@ -16,7 +16,7 @@ from aednerf.speech.phones import PHONES
 from aednerf.training.encoder import EncoderTraining, Pool, measure, train_encoder
 from aednerf.training.encoder_data import STEP_S, Heard, Spoken, heard, in_a_room, in_noise, nobody, varied
 
-TINY = PhoneNetworkConfig(n_hidden=16, dilations=(1, 2), dropout=0.0)
+TINY = PhoneNetworkConfig(n_hidden=16, dilations=(1, 2))
 QUICK = EncoderTraining(steps=12, batch=2, rows=20, save_every=6)
 S, E = PHONES.index("s"), PHONES.index("i")
 

@@ -1,8 +1,8 @@
 """The encoder that comes with the program: small, streaming, and trained on synthesised speech alone.
 
 A row is what the mouth needs to know of one video frame, in two steps of 20 ms: the probability of each speech sound
-(`phones.PHONES`), then how loud it is below, in and above the band of vowels. The weights are made by
-`scripts/train_encoder.py`.
+(`phones.PHONES`), then how loud it is in each of 20 bands, which says how wide a vowel is open and how sure the
+probabilities can be. The weights are made by `scripts/train_encoder.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aednerf.core.files import atomic_path
 from aednerf.core.records import Array
 from aednerf.core.units import FPS, frames_for_samples
 from aednerf.ops.threads import one_thread
-from aednerf.speech.features import LOOKAHEAD_S, N_MELS, N_SPECTRA, SILENT_VALUE, LogMel, mel_centres_hz
+from aednerf.speech.features import LOOKAHEAD_S, N_MELS, N_SPECTRA, SILENT_VALUE, LogMel
 from aednerf.speech.phone_network import (
     DELAY_ROWS,
     STEPS_PER_ROW,
@@ -39,10 +39,10 @@ WEIGHTS_NAME = "encoder.safetensors"
 MOST_BYTES = 8_000_000
 """Of the weights."""
 
-BANDS_HZ = ((0, 300), (300, 3000), (3000, 8000))
-"""Below, in and above the band of vowels."""
+N_BANDS = 20
+"""Bands of loudness, each of four neighbours of the log-mel bands."""
 
-BUNDLED_DIM = STEPS_PER_ROW * (len(PHONES) + len(BANDS_HZ))
+BUNDLED_DIM = STEPS_PER_ROW * (len(PHONES) + N_BANDS)
 BUNDLED_LOOKAHEAD_S = DELAY_ROWS / FPS + LOOKAHEAD_S
 """One row more than the log-mel features: 47.5 ms."""
 
@@ -53,7 +53,7 @@ class BundledEncoder:
 
     network: PhoneNetwork
     silence: Array
-    """[90] the row of a long silence."""
+    """[124] the row of a long silence."""
 
     start: Memory
     """What a stream remembers before its first sound."""
@@ -77,7 +77,7 @@ class BundledStream:
         self._has_begun = False
 
     def push(self, samples: np.ndarray) -> Array:
-        """Take samples [n] at 16 kHz and return the rows [m, 90] that they complete.
+        """Take samples [n] at 16 kHz and return the rows [m, 124] that they complete.
 
         Raises:
             InputError: the samples are not one row of finite numbers.
@@ -107,19 +107,11 @@ class BundledStream:
 
 
 def _answer(logits: torch.Tensor, row: Array) -> Array:
-    """Put together a row [90]: the probabilities and the loudness of the first step, then of the second."""
+    """Put together a row [124]: the probabilities and the loudness of the first step, then of the second."""
     probabilities = torch.softmax(logits, -1).numpy()
-    spectra = row.reshape(STEPS_PER_ROW, -1, N_MELS)
-    loudness = [spectra[:, :, low:high].mean((1, 2)) - SILENT_VALUE for low, high in _bands()]
-    return np.concatenate([probabilities, np.stack(loudness, axis=1)], axis=1).astype(np.float32).ravel()
-
-
-@lru_cache(maxsize=1)
-def _bands() -> tuple[tuple[int, int], ...]:
-    """Return the first and the end mel band of each of `BANDS_HZ`."""
-    hz = mel_centres_hz()
-    first, end = (np.searchsorted(hz, [band[i] for band in BANDS_HZ]) for i in (0, 1))
-    return tuple((int(a), int(b)) for a, b in zip(first, end, strict=True))
+    bands = row.reshape(STEPS_PER_ROW, -1, N_BANDS, N_MELS // N_BANDS)
+    loudness = bands.mean((1, 3)) - np.float32(SILENT_VALUE)
+    return np.concatenate([probabilities, loudness], axis=1).astype(np.float32).ravel()
 
 
 @lru_cache(maxsize=1)

@@ -36,7 +36,6 @@ class PhoneNetworkConfig:
     widening: int = 2
     taps: int = 5
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4)
-    dropout: float = 0.1
 
     @property
     def reach_steps(self) -> int:
@@ -69,7 +68,8 @@ class PhoneNetwork(nn.Module):
         x = self.enter(_steps(torch.cat([silent, rows], dim=1)))
         for block in self.blocks:
             x = block(x)
-        return self.leave(self.norm(x[:, STEPS_PER_ROW * (lead + DELAY_ROWS) :]))
+        n_answers = STEPS_PER_ROW * (rows.shape[1] - DELAY_ROWS)
+        return self.leave(self.norm(x[:, x.shape[1] - n_answers :]))
 
     def silent_memory(self) -> Memory:
         """Return the memory after a long silence."""
@@ -101,11 +101,10 @@ class _Block(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.n_hidden))
         self.widen = nn.Linear(config.n_hidden, config.widening * config.n_hidden)
         self.narrow = nn.Linear(config.widening * config.n_hidden, config.n_hidden)
-        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return [B, T, H]; before the first step, zeros stand for what is not known."""
-        return x + self._mixed(nn.functional.pad(self.norm(x), (0, 0, self.n_past, 0)))
+        """Return [B, T - n_past, H] of [B, T, H]: the steps whose past is there."""
+        return x[:, self.n_past :] + self._mixed(self.norm(x))
 
     def step(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Return [2, H] of two new steps, and the new past."""
@@ -118,7 +117,7 @@ class _Block(nn.Module):
         for k, tap in enumerate(self.taps):
             first = self.n_past - k * self.dilation
             y = y + tap * seen[:, first : first + n]
-        return self.narrow(self.dropout(nn.functional.gelu(self.widen(y))))
+        return self.narrow(nn.functional.gelu(self.widen(y)))
 
 
 def _steps(rows: Tensor) -> Tensor:

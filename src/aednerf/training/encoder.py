@@ -29,10 +29,10 @@ GROUP_OF = np.array([next(i for i, group in enumerate(GROUPS.values()) if phone 
 class EncoderTraining:
     """How the network is trained."""
 
-    steps: int = 4000
-    batch: int = 16
-    rows: int = 100
-    """Of a training sequence: 4 s."""
+    steps: int = 7000
+    batch: int = 8
+    rows: int = 200
+    """Of a training sequence: 8 s."""
 
     rate: float = 3e-3
     weight_decay: float = 0.02
@@ -87,7 +87,9 @@ def train_encoder(
         # Each step has its own draw, so that a run that was interrupted goes on as if it had not been.
         rng, generator = np.random.default_rng([seed, 3, step]), torch.Generator().manual_seed(seed * 1_000_003 + step)
         rows, phones = pool.draw(settings.batch, settings.rows, rng)
-        logits = network(perturb_log_mel(rows.to(device), generator))
+        rows = perturb_log_mel(rows.to(device), generator)
+        with torch.autocast(device, torch.bfloat16):
+            logits = network(rows).float()
         loss = loss_of(logits.flatten(0, 1), phones[:, : logits.shape[1]].to(device).flatten())
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * _share_of_rate(step / settings.steps)
