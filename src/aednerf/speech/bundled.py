@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from aednerf.core.errors import InputError
 from aednerf.core.files import atomic_path
 from aednerf.core.records import Array
-from aednerf.core.units import FPS, frames_for_samples
+from aednerf.core.units import FPS
 from aednerf.ops.threads import one_thread
 from aednerf.speech.features import LOOKAHEAD_S, N_MELS, N_SPECTRA, SILENT_VALUE, LogMel
 from aednerf.speech.phone_network import (
@@ -73,7 +73,6 @@ class BundledStream:
     def __init__(self, network: PhoneNetwork, start: Memory) -> None:
         self._network, self._memory, self._log_mel = network, start, LogMel()
         self._row = np.full(N_SPECTRA * N_MELS, SILENT_VALUE, np.float32)
-        self._n_samples = self._n_rows = 0
         self._has_begun = False
 
     def push(self, samples: np.ndarray) -> Array:
@@ -82,15 +81,13 @@ class BundledStream:
         Raises:
             InputError: the samples are not one row of finite numbers.
         """
-        rows = self._log_mel.push(samples)
-        self._n_samples += len(samples)
-        return self._answers(rows)
+        return self._answers(self._log_mel.push(samples))
 
     def flush(self) -> Array:
         """End the stream, as if silence followed, and return the rows that are left."""
         rows = self._log_mel.flush()
         silent = np.full((DELAY_ROWS, rows.shape[1]), SILENT_VALUE, np.float32)
-        return self._answers(np.concatenate([rows, silent]))[: frames_for_samples(self._n_samples) - self._n_rows]
+        return self._answers(np.concatenate([rows, silent]))
 
     def _answers(self, rows: Array) -> Array:
         """Return the answers for the rows before `rows`, the last one not among them."""
@@ -101,9 +98,7 @@ class BundledStream:
                 if self._has_begun:
                     found.append(_answer(logits, self._row))
                 self._row, self._has_begun = row, True
-        answers = np.stack(found) if found else np.zeros((0, BUNDLED_DIM), np.float32)
-        self._n_rows += len(answers)
-        return answers
+        return np.stack(found) if found else np.zeros((0, BUNDLED_DIM), np.float32)
 
 
 def _answer(logits: torch.Tensor, row: Array) -> Array:

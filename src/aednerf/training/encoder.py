@@ -108,7 +108,6 @@ def train_encoder(
     record = {
         "steps": settings.steps, "train_s": round(time.monotonic() - start, 1),
         "parameters": sum(value.numel() for value in network.parameters()),
-        "last loss": round(float(np.mean(recent)), 3) if recent else None,
     }  # fmt: skip
     return average.cpu().eval(), record
 
