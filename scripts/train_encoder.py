@@ -39,7 +39,7 @@ from aednerf.speech.phone_network import PhoneNetwork, PhoneNetworkConfig
 from aednerf.synthetic.chorus import Texts, held_out_orders, load_corpus, save_corpus, silent_ends, training_orders
 from aednerf.synthetic.engines import Order, say
 from aednerf.terminal import Steps
-from aednerf.training.encoder import EncoderTraining, Pool, measure, train_encoder
+from aednerf.training.encoder import EncoderTraining, Pool, measure, taken_for_lips, train_encoder
 from aednerf.training.encoder_data import Heard, Spoken, heard, in_noise, nobody, varied
 from aednerf.training.motion_data import coloured_noise
 
@@ -92,6 +92,7 @@ def main(
         checkpoint = work / "network.safetensors"
         network, record = train_encoder(pool, config, settings, seed, checkpoint, device, progress)
         figures = {name: judged(work / f"{name}.npz", network) for name in tests}
+        figures["training voices"] = on_training_voices(work / "training.npz", network)
     save_weights(network, out)
     speed = times_real_time(out, work / "held-out engine.npz")
     arguments = f"--n-espeak {n_espeak} --n-flite {n_flite} --steps {steps} --batch {batch} --hidden {hidden}"
@@ -106,7 +107,7 @@ def main(
         **figures,
     })  # fmt: skip
     for name, figure in figures.items():
-        print(name, figure["clean"], {key: value["phone"] for key, value in figure.items() if "phone" in value})
+        print(name, {key: value["phone"] for key, value in figure.items() if "phone" in value})
 
 
 def speak(path: Path, orders: list[Order], progress: Progress) -> None:
@@ -154,7 +155,7 @@ def judged(path: Path, network: PhoneNetwork) -> dict[str, Any]:
     """Measure the network on a corpus: all of it, each voice, and in noise."""
     entries = [(voice, Spoken(*silent_ends(u, 0.2, 0.2))) for voice, u in load_corpus(path)]
     clean = [heard(spoken) for _, spoken in entries]
-    figures: dict[str, Any] = {"clean": measure(network, clean)}
+    figures: dict[str, Any] = {"clean": measure(network, clean), "taken for closed lips": taken_for_lips(network, clean)}
     for snr_db in SNRS_DB:
         rng = np.random.default_rng(snr_db)
         noisy = [
@@ -171,6 +172,16 @@ def judged(path: Path, network: PhoneNetwork) -> dict[str, Any]:
     }
     figures["voices"] = {voice: {key: value[key] for key in ("phone", "group")} for voice, value in voices.items()}
     return figures
+
+
+def on_training_voices(path: Path, network: PhoneNetwork) -> dict[str, Any]:
+    """Measure the network on clean sentences that it was trained on: of espeak-ng, and of each of flite's voices."""
+    entries = list(load_corpus(path))
+    voices = dict.fromkeys("espeak-ng" if voice.startswith("espeak-ng") else voice for voice, _ in entries)
+    return {
+        kind: measure(network, [heard(Spoken(*silent_ends(u, 0.2, 0.2))) for v, u in entries if v.startswith(kind)][:60])
+        for kind in voices
+    }
 
 
 def times_real_time(weights: Path, corpus: Path) -> float:

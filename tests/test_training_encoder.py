@@ -13,7 +13,7 @@ from aednerf.core.errors import InputError
 from aednerf.core.units import SAMPLE_RATE_HZ
 from aednerf.speech.phone_network import PhoneNetworkConfig
 from aednerf.speech.phones import PHONES
-from aednerf.training.encoder import EncoderTraining, Pool, measure, train_encoder
+from aednerf.training.encoder import EncoderTraining, Pool, measure, taken_for_lips, train_encoder
 from aednerf.training.encoder_data import STEP_S, Heard, Spoken, heard, in_a_room, in_noise, nobody, varied
 
 TINY = PhoneNetworkConfig(n_hidden=16, dilations=(1, 2))
@@ -111,4 +111,7 @@ def test_figures_count_what_they_say():
     figures = measure(Fixed(), [Heard(np.zeros((3, 320), np.float16), said)])  # pyright: ignore
     assert figures["phone"] == 0.2 and figures["group"] == 0.6 and figures["silence"] == 1.0
     assert figures["lips closed, recall"] == round(2 / 3, 4) and figures["lips closed, precision"] == 1.0
+    said = np.tile([0, S, S, PHONES.index("b"), PHONES.index("i"), PHONES.index("m")], 100)
+    many = [Heard(np.zeros((3, 320), np.float16), said[:6])] * 100
+    assert taken_for_lips(Fixed(), many)["s"] == 0.5  # pyright: ignore
     assert figures["speech_s"] == round(5 * STEP_S, 1)

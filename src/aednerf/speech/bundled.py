@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -151,13 +150,15 @@ def load_bundled(path: Path) -> BundledEncoder:
 def save_weights(network: PhoneNetwork, path: Path) -> None:
     """Write the weights in half precision, with the sizes and the phones that they belong to."""
     tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
-    notes = {"config": json.dumps(asdict(network.config)), "phones": " ".join(PHONES)}
+    # One entry: several would be written in an order of their own each time.
+    notes = json.dumps({"config": asdict(network.config), "phones": " ".join(PHONES)}, sort_keys=True)
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=notes)
+        save_file(tensors, temporary, metadata={"aednerf": notes})
 
 
-def _config(notes: dict[str, Any]) -> PhoneNetworkConfig:
+def _config(metadata: dict[str, str]) -> PhoneNetworkConfig:
+    notes = json.loads(metadata["aednerf"])
     if notes["phones"] != " ".join(PHONES):
         raise ValueError("made for other phones")
-    settings = json.loads(notes["config"])
+    settings = notes["config"]
     return PhoneNetworkConfig(**{**settings, "dilations": tuple(settings["dilations"])})

@@ -125,6 +125,19 @@ def answers(network: PhoneNetwork, utterance: Heard) -> tuple[np.ndarray, np.nda
     return utterance.phones, network(rows[None])[0].argmax(-1).numpy()
 
 
+def taken_for_lips(network: PhoneNetwork, utterances: Sequence[Heard]) -> dict[str, float]:
+    """Return, of the sounds most often taken for closed lips, in which share of their time they are."""
+    pairs = [answers(network, utterance) for utterance in utterances]
+    said, found = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    says_closed = GROUP_OF[found] == list(GROUPS).index("lips closed")
+    shares = {
+        phone: round(float(says_closed[said == index].mean()), 3)
+        for index, phone in enumerate(PHONES)
+        if phone not in GROUPS["lips closed"] and (said == index).sum() >= 100
+    }
+    return dict(sorted(shares.items(), key=lambda entry: -entry[1])[:5])
+
+
 def measure(network: PhoneNetwork, utterances: Sequence[Heard]) -> dict[str, float]:
     """Measure how much of the time the network is right.
 
