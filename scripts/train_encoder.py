@@ -155,7 +155,8 @@ def judged(path: Path, network: PhoneNetwork) -> dict[str, Any]:
     """Measure the network on a corpus: all of it, each voice, and in noise."""
     entries = [(voice, Spoken(*silent_ends(u, 0.2, 0.2))) for voice, u in load_corpus(path)]
     clean = [heard(spoken) for _, spoken in entries]
-    figures: dict[str, Any] = {"clean": measure(network, clean), "taken for closed lips": taken_for_lips(network, clean)}
+    figures: dict[str, Any] = {"clean": measure(network, clean)}
+    figures["taken for closed lips"] = taken_for_lips(network, clean)
     for snr_db in SNRS_DB:
         rng = np.random.default_rng(snr_db)
         noisy = [
@@ -178,10 +179,11 @@ def on_training_voices(path: Path, network: PhoneNetwork) -> dict[str, Any]:
     """Measure the network on clean sentences that it was trained on: of espeak-ng, and of each of flite's voices."""
     entries = list(load_corpus(path))
     voices = dict.fromkeys("espeak-ng" if voice.startswith("espeak-ng") else voice for voice, _ in entries)
-    return {
-        kind: measure(network, [heard(Spoken(*silent_ends(u, 0.2, 0.2))) for v, u in entries if v.startswith(kind)][:60])
-        for kind in voices
-    }
+    figures = {}
+    for kind in voices:
+        its = [u for voice, u in entries if voice.startswith(kind)][:60]
+        figures[kind] = measure(network, [heard(Spoken(*silent_ends(u, 0.2, 0.2))) for u in its])
+    return figures
 
 
 def times_real_time(weights: Path, corpus: Path) -> float:
