@@ -35,6 +35,7 @@ from aednerf.core.files import atomic_folder, atomic_path
 from aednerf.core.progress import Progress
 from aednerf.core.units import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from aednerf.media.audio import write_wav
+from aednerf.speech.bundled import WEIGHTS_NAME
 from aednerf.synthetic import shipped
 from aednerf.synthetic.recording import synthesize
 from aednerf.synthetic.script import Script, load_script
@@ -138,7 +139,8 @@ def _report(out: Path) -> None:
     Raises:
         InputError: it is larger than may be shipped.
     """
-    sizes = {path.relative_to(out): path.stat().st_size for path in sorted(out.rglob("*")) if path.is_file()}
+    files = [path for path in sorted(out.rglob("*")) if path.is_file() and path.name != WEIGHTS_NAME]
+    sizes = {path.relative_to(out): path.stat().st_size for path in files}
     for path, size in sizes.items():
         print(f"{size:>10,}  {path}")
     print(f"{sum(sizes.values()):>10,}  of {shipped.MOST_BYTES:,} bytes that may be")

@@ -22,6 +22,7 @@ from aednerf.face.segmenter import PersonSegmenter
 from aednerf.face.topology import RIGID
 from aednerf.media.audio import load_audio, write_wav
 from aednerf.media.video import probe
+from aednerf.speech.bundled import MOST_BYTES, WEIGHTS_NAME
 from aednerf.synthetic import demo as demo_module
 from aednerf.synthetic import shipped
 from aednerf.training.motion_stats import measure
@@ -51,6 +52,7 @@ def sentence() -> np.ndarray:
 def test_it_is_small_and_nothing_else_lies_there(capture):
     files = {path.relative_to(FOLDER).as_posix(): path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()}
     listed = {f"mara/{name}" for name in (*capture.manifest.files, "capture.json")}
+    assert files.pop(WEIGHTS_NAME) <= MOST_BYTES, "the speech encoder has a limit of its own"
     assert set(files) == listed | {shipped.AVATAR_NAME, shipped.SENTENCE_NAME}
     assert sum(files.values()) <= shipped.MOST_BYTES
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
@@ -15,7 +16,9 @@ import numpy as np
 
 from aednerf.core.errors import InputError
 from aednerf.core.records import Array
+from aednerf.speech.bundled import bundled_encoder
 from aednerf.speech.features import LOG_MEL_DIM, LOOKAHEAD_S, SILENT_VALUE, LogMel
+from aednerf.speech.hub import hub_encoder
 
 
 class SpeechStream(Protocol):
@@ -76,14 +79,21 @@ class LogMelEncoder:
         return LogMel()
 
 
-ENCODERS: Mapping[str, Callable[[], SpeechEncoder]] = MappingProxyType({"log-mel": LogMelEncoder})
+ENCODERS: Mapping[str, Callable[[], SpeechEncoder]] = MappingProxyType({
+    "log-mel": LogMelEncoder,
+    "bundled": bundled_encoder,
+    "hubert": partial(hub_encoder, "hubert"),
+    "wav2vec2": partial(hub_encoder, "wav2vec2"),
+})  # fmt: skip
+"""How to get each encoder; weights are loaded when it is asked for, and once."""
 
 
 def find_encoder(name: str) -> SpeechEncoder:
     """Return the encoder of that name.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or what it needs is not installed.
+        MachineError: its weights could not be downloaded.
     """
     if name not in ENCODERS:
         raise InputError(f"Unknown speech encoder {name!r}. This version has: {', '.join(ENCODERS)}.")

@@ -1,7 +1,7 @@
-"""What comes with the program: a computer-generated person as an avatar, the capture behind her, and a sentence.
+"""What comes with the program for its demo: a computer-generated person, the capture behind her, and a sentence.
 
 All of it is made by `scripts/make_demo.py` and lies in the package's folder `shipped`. Nothing is ever written there:
-an installed package may be read-only.
+an installed package may be read-only. The speech encoder's weights lie there as well (`speech/bundled.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SENTENCE = "Hello, I am Mara, and I was never filmed."
 """What is said in `SENTENCE_NAME`."""
 
 MOST_BYTES = 12_000_000
-"""Of all that is shipped."""
+"""Of all that is shipped for the demo."""
 
 
 def shipped_folder() -> Path:

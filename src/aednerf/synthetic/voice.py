@@ -31,7 +31,7 @@ Samples = NDArray[np.float32]
 LOUDNESS_RMS = 0.08
 """Every sentence is brought to this root mean square, about -22 dB of full scale."""
 
-_SYNCHRONOUS, _PHONEME_EVENTS, _NO_EXIT = 0x02, 0x1, 0x8000
+_SYNCHRONOUS, _PHONEME_EVENTS, _IN_IPA, _NO_EXIT = 0x02, 0x1, 0x2, 0x8000
 _EVENT_END, _EVENT_PHONEME = 0, 7
 _UTF8, _PHONEMES = 0x1, 0x100
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
@@ -88,12 +88,13 @@ _EMOTIONAL: dict[str, tuple[int, int, float]] = {
 Scherer, "Vocal communication of emotion", Speech Communication 40, 2003, table 2; amounts by ear."""
 
 
-def speak(text: str, voice: Voice) -> Speech:
+def speak(text: str, voice: Voice, *, ipa: bool = False) -> Speech:
     """Say a text.
 
     Args:
         text: sentences of the voice's language.
         voice: who says it.
+        ipa: name the phonemes in the International Phonetic Alphabet instead of espeak-ng's mnemonics.
 
     Returns:
         The sound, at `LOUDNESS_RMS`, and its phonemes.
@@ -102,7 +103,7 @@ def speak(text: str, voice: Voice) -> Speech:
         InputError: the voice is unknown, or the text has nothing to say.
         MachineError: espeak-ng is missing or failed.
     """
-    with _Engine.fresh() as engine:
+    with _Engine.fresh(ipa) as engine:
         raw, events = engine.say(text, voice)
     if not len(raw) or all(name.startswith("_") for _, name in events):
         raise InputError(f"The text {text!r} has nothing that can be spoken. Write words.")
@@ -143,11 +144,12 @@ class _Engine:
     different each time. A copy of the file is a library of its own to the system, with a state of its own.
     """
 
-    def __init__(self, library: Any, data: str | None) -> None:
+    def __init__(self, library: Any, data: str | None, ipa: bool = False) -> None:
         self._library = library
         _declare(library)
         path = None if data is None else data.encode()
-        self.rate_hz = library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, path, _PHONEME_EVENTS | _NO_EXIT)
+        options = _PHONEME_EVENTS | _NO_EXIT | (_IN_IPA if ipa else 0)
+        self.rate_hz = library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, path, options)
         if self.rate_hz <= 0:
             where = data or "where the system keeps it"
             raise MachineError(f"espeak-ng could not be started with its data ({where}). Install it again.")
@@ -158,8 +160,11 @@ class _Engine:
 
     @staticmethod
     @contextlib.contextmanager
-    def fresh() -> Iterator[_Engine]:
+    def fresh(ipa: bool = False) -> Iterator[_Engine]:
         """Load the library anew.
+
+        Args:
+            ipa: name phonemes in IPA.
 
         Raises:
             MachineError: espeak-ng is missing.
@@ -171,7 +176,7 @@ class _Engine:
             except OSError as error:
                 raise MachineError(f"espeak-ng could not be loaded ({error}). {_HOW_TO_GET}") from None
             try:
-                yield _Engine(library, data)
+                yield _Engine(library, data, ipa)
             finally:
                 library.espeak_Terminate()
                 import _ctypes  # ctypes loads libraries, but has no public way to let them go
@@ -261,5 +266,5 @@ def _phonemes(events: list[tuple[float, str]], duration_s: float) -> tuple[Phone
     for (_, raw), start, end in zip(events, starts, [*starts[1:], duration_s], strict=True):
         if end > start:
             name = SILENCE if raw.startswith("_") else raw.strip("',%=|:;") or SILENCE
-            phonemes.append(Phoneme(name, start, end, "'" in raw))
+            phonemes.append(Phoneme(name, start, end, "'" in raw or "ˈ" in raw))
     return tuple(phonemes)
