@@ -30,7 +30,7 @@ from aednerf.core.errors import InputError
 from aednerf.core.files import atomic_folder, atomic_path, require_absent
 from aednerf.core.records import ARKIT_NAMES, Camera
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 HALF_SECTIONS = ("field.", "motion.")
 HALF_FROM_ELEMENTS = 4096  # smaller tensors (biases, the pose layer) keep their 32 bits: they cost nothing
 
@@ -227,7 +227,7 @@ def _parse_description(path: Path, description: bytes) -> dict[str, Any]:
         version = str(record.get("schema_version"))[:20]
         raise InputError(
             f"{path} is of avatar schema {version}, this aednerf {__version__} reads {SCHEMA_VERSION}. "
-            "Use the aednerf that wrote it, or train it anew."
+            "Use the aednerf that wrote it, or train it again from its capture."
         )
     return record
 

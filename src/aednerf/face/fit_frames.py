@@ -16,8 +16,8 @@ Array = np.ndarray
 MOUTH_CLOSE, JAW_OPEN = ARKIT_NAMES.index("mouthClose"), ARKIT_NAMES.index("jawOpen")
 
 _CAUTION = np.ones(N_COEFFICIENTS)
-"""[52] how strongly the priors hold each coefficient: blinks, the jaw and the irises are seen well; a jaw that shifts is
-rare, and a lower lip drawn down looks much like a jaw that opens."""
+"""[52] how strongly the priors hold each coefficient: blinks, the jaw and the irises are seen well; a jaw that shifts
+is rare, and a lower lip drawn down looks much like a jaw that opens."""
 for _names, _weight in (
     (("eyeBlinkLeft", "eyeBlinkRight", "jawOpen"), 0.2),
     (tuple(name for name in ARKIT_NAMES if name.startswith("eyeLook")), 0.3),
