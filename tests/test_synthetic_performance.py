@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -124,6 +126,18 @@ def test_the_head_moves_as_heads_do(performance):
     assert np.abs(np.diff(np.stack([yaw, pitch, roll]))).max() < 3.5
     assert np.linalg.norm(np.diff(performance.motion.translation, axis=0), axis=1).max() < 0.012
     assert np.ptp(performance.breath) > 0.5 and np.abs(np.diff(performance.breath)).max() < 0.1
+
+
+def test_a_line_that_looks_around_shows_every_side_and_no_other_does(face):
+    text = "See me from the left, and from the right, then from below and above."
+    lines = tuple(Line(text, looks_around=looks) for looks in (False, True, False))
+    motion = perform(replace(SCRIPT, lines=lines), face).motion
+    yaw, pitch, _ = np.rad2deg(angles_from_rotation(motion.rotation)).T
+    first, end = len(motion) // 3 - 5, 2 * len(motion) // 3 + 5
+    assert yaw[first:end].max() > 30 and yaw[first:end].min() < -30
+    assert pitch[first:end].max() > 9 and pitch[first:end].min() < -9
+    assert max(np.abs(yaw[:first]).max(), np.abs(yaw[end:]).max()) < 30
+    assert np.abs(np.diff(np.stack([yaw, pitch]))).max() < 6
 
 
 def test_emotions_show_where_the_script_has_them(performance):

@@ -26,10 +26,10 @@ def test_defaults_and_all_keys(tmp_path):
     assert short.lines == (Line("Hello."),)
     full = load_script(script(tmp_path, (
         'name = "a"\nidentity = "theo"\nsize = 64\nseed = 4\nviews = false\n[voice]\nname = "en-us+m3"\npitch = 30\n'
-        + LINE + 'emotion = "sad"\nintensity = 0.5\npause_s = 1\n'
+        + LINE + 'emotion = "sad"\nintensity = 0.5\npause_s = 1\nlooks_around = true\n'
     )))  # fmt: skip
     assert (full.voice.name, full.voice.pitch, full.views) == ("en-us+m3", 30, False)
-    assert full.lines[0] == Line("Hello.", "sad", 0.5, 1.0)
+    assert full.lines[0] == Line("Hello.", "sad", 0.5, 1.0, looks_around=True)
 
 
 def test_lines_of_one_emotion_are_one_clip(tmp_path):
@@ -56,6 +56,7 @@ def test_lines_of_one_emotion_are_one_clip(tmp_path):
         ('identity = "mara"\n' + LINE + 'emotion = "glad"\n', "line 1: unknown emotion 'glad'"),
         ('identity = "mara"\n' + LINE + "intensity = 2\n", "intensity must lie in"),
         ('identity = "mara"\n' + LINE + "pause_s = -1\n", "pause_s must be"),
+        ('identity = "mara"\n' + LINE + "looks_around = 1\n", "looks_around must be"),
         ('identity = "mara"\n' + LINE + LINE.replace("Hello.", "..."), "line 2 has no text"),
         ('identity = "mara"\n' + LINE.replace("Hello.", "ha " * 300), "at most 600"),
     ],

@@ -100,7 +100,7 @@ class Garment:
         """Return [N]: which points of the skin lie well under the cloth."""
         angle = np.arctan2(points[:, 0], points[:, 2] - _axis(points[:, 1])) % (2 * np.pi)
         edge = np.interp(angle, np.linspace(0, 2 * np.pi, _AROUND + 1), np.append(self.neckline, self.neckline[0]))
-        return points[:, 1] < edge - 0.030
+        return points[:, 1] < edge - 0.014
 
 
 def _axis(height: Array) -> Array:

@@ -20,6 +20,10 @@ NECK_BLEND_M = 0.075
 """Over this height below the chin the neck goes over from the head's motion to the torso's."""
 
 
+SHOULDER_M = (0.055, 0.080)
+"""Between these distances from its axis the neck goes over to the shoulders."""
+
+
 class Material(IntEnum):
     """ICT-FaceKit's materials, in its order."""
 
@@ -100,7 +104,10 @@ class HeadMesh:
 
     def head_share(self, points: Array) -> Array:
         """Return [...]: how far points [..., 3] of the head frame move with the head (1), not the torso (0)."""
-        t = np.clip((points[..., 1] - (self.neck_top - NECK_BLEND_M)) / NECK_BLEND_M, 0, 1)
+        height = np.clip((points[..., 1] - (self.neck_top - NECK_BLEND_M)) / NECK_BLEND_M, 0, 1)
+        near, far = SHOULDER_M
+        wide = np.clip((np.hypot(points[..., 0], points[..., 2]) - near) / (far - near), 0, 1)
+        t = height * (1 - wide * (1 - height))
         return (t * t * (3 - 2 * t)).astype(np.float32)
 
     def normals(self, points: Array) -> Array:

@@ -98,7 +98,8 @@ def perform(script: Script, face: PersonPoints) -> Performance:
     )}  # fmt: skip
     levels, _ = feeling.emotion_levels([(c.first, c.end, c.emotion, c.intensity) for c in clips], random["levels"])
     stress_s = [(p.start_s + p.end_s) / 2 for p in phonemes if p.is_stressed]
-    rotation, translation = sway.move_head(levels, stress_s, times_s, random["head"])
+    looks = [(said.first, said.end) for line, said in zip(script.lines, lines, strict=True) if line.looks_around]
+    rotation, translation = sway.move_head(levels, stress_s, looks, times_s, random["head"])
     expression = _lower_face(phonemes, levels, times_s, random)
     for name, size in _BROWS_AT_STRESS.items():
         pulses = feeling.accents(stress_s, times_s, random["brows"], width_s=0.2) * size

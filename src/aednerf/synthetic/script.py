@@ -14,6 +14,7 @@
     emotion = "happy"
     intensity = 0.8
     pause_s = 0.3
+    looks_around = false
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _VOICE_KEYS: dict[str, type | tuple[type, ...]] = {
     "name": str, "pitch": int, "pitch_range": int, "words_per_minute": int,
 }  # fmt: skip
 _LINE_KEYS: dict[str, type | tuple[type, ...]] = {
-    "text": str, "emotion": str, "intensity": (int, float), "pause_s": (int, float),
+    "text": str, "emotion": str, "intensity": (int, float), "pause_s": (int, float), "looks_around": bool,
 }  # fmt: skip
 _LIMITS = {"pitch": (0, 99), "pitch_range": (0, 99), "words_per_minute": (80, 300)}
 
@@ -59,6 +60,9 @@ class Line:
 
     pause_s: float = 0.3
     """Silence before the next line of the same emotion; between two clips it is always short."""
+
+    looks_around: bool = False
+    """Whether the head is turned to every side meanwhile, so that a recording shows all of it."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ def _line(value: Any, where: str) -> Line:
         raise InputError(f"{where}: intensity must lie in [0, 1], got {intensity}.")
     if not 0 <= pause <= LONGEST_PAUSE_S:
         raise InputError(f"{where}: pause_s must be from 0 to {LONGEST_PAUSE_S:g} seconds, got {pause}.")
-    return Line(text, emotion, float(intensity), float(pause))
+    return Line(text, emotion, float(intensity), float(pause), value.get("looks_around", False))
 
 
 def _check_keys(value: dict[str, Any], keys: dict[str, Any], where: str) -> None:

@@ -33,6 +33,12 @@ POSTURES: dict[str, tuple[float, float, float, float]] = {
 TURN_EVERY_S, TURN_DEG = 8.0, (15.0, 22.0)
 """Now and then the head turns far to one side, so that a recording shows the sides too."""
 
+LOOK_AROUND = np.array([
+    (0.0, 0, 0), (0.18, 34, 0), (0.28, 34, 0), (0.52, -34, 0), (0.62, -34, 0), (0.74, 0, -4),
+    (0.82, 0, -14), (0.86, 0, -14), (0.94, 0, 13), (0.97, 0, 13), (1.06, 0, 0),
+])  # fmt: skip
+"""Share of the time, yaw and pitch in degrees: how the head shows all its sides while a line is said."""
+
 _SWAY_DEG = np.array([2.8, 1.5, 1.2])
 _QUICK_DEG = np.array([0.8, 0.6, 0.45])
 _SHIFT_M = np.array([0.004, 0.0025, 0.006])
@@ -41,13 +47,14 @@ _BREATHS_PER_MINUTE = 15.0
 
 
 def move_head(
-    levels: Array, stress_s: Sequence[float], times_s: Array, rng: np.random.Generator
-) -> tuple[Array, Array]:  # fmt: skip
+    levels: Array, stress_s: Sequence[float], looks: Sequence[tuple[int, int]], times_s: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
     """Move the head.
 
     Args:
         levels: [T, 8] how strongly each emotion shows.
         stress_s: when the stressed syllables are.
+        looks: frames `[first, end)` over which the head is turned to every side.
         times_s: [T] the instants of the frames.
         rng: of it all.
 
@@ -61,7 +68,9 @@ def move_head(
     degrees = posture[:, :3] + slow + quick
     nod = accents(stress_s, times_s, rng, width_s=0.13)
     degrees[:, 1] += _NOD_DEG * (nod - 0.35 * _averaged(nod, 0.6))
-    degrees[:, 0] += _turns(n_frames, rng)
+    around, is_free = _looking_around(looks, n_frames)
+    degrees[:, 0] += is_free * _turns(n_frames, rng)
+    degrees[:, :2] += around
     degrees[:, 1] += 0.8 * slow_noise(n_frames, rng, 0.15)
     rotation = rotation_from_angles(np.deg2rad(degrees))
     shift = np.stack([slow_noise(n_frames, rng, 0.2) for _ in range(3)], axis=1) * _SHIFT_M
@@ -92,6 +101,19 @@ def _turns(n_frames: int, rng: np.random.Generator) -> Array:
         yaw += side * size * (_eased(rising + 0.5) - _eased(falling - 0.5))
         side, at = -side, at + TURN_EVERY_S * rng.uniform(0.75, 1.25)
     return yaw
+
+
+def _looking_around(looks: Sequence[tuple[int, int]], n_frames: int) -> tuple[Array, Array]:
+    """Return [T, 2] yaw and pitch in degrees, and [T] in [0, 1]: where the head is free to do something else."""
+    from scipy.interpolate import PchipInterpolator
+
+    degrees, busy = np.zeros((n_frames, 2)), np.zeros(n_frames)
+    path = PchipInterpolator(LOOK_AROUND[:, 0], LOOK_AROUND[:, 1:])
+    for first, end in looks:
+        share = (np.arange(n_frames) + 0.5 - first) / (end - first)
+        degrees += np.where(((share >= 0) & (share <= LOOK_AROUND[-1, 0]))[:, None], path(share), 0)
+        busy[max(first - FPS // 2, 0) : end + FPS // 2] = 1
+    return degrees, 1 - _averaged(busy, 0.5)
 
 
 def _eased(share: Array) -> Array:
