@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from aednerf.capture.capture import Capture
 from aednerf.core.records import ARKIT_NAMES, EMOTIONS, Emotion, Motion
@@ -95,6 +96,20 @@ def test_a_cut_starts_a_new_stretch_and_a_nod_does_not(capture: Capture, monkeyp
         assert measure(capture, 2).idle_starts.tolist() == [0, 40, 148]
     finally:
         translation[:] = kept
+
+
+def test_a_head_that_shows_its_sides_does_not_idle_so(capture: Capture) -> None:
+    rotation = capture.tracking.rotation
+    kept, plain = rotation.copy(), measure(capture, 2)
+    try:
+        for frame in range(100, 110):
+            rotation[frame] = Rotation.from_euler("y", 34, degrees=True).as_matrix() @ kept[frame]
+        stats = measure(capture, 2)
+    finally:
+        rotation[:] = kept
+    assert stats.idle_starts.tolist() == [0, 40, 73]
+    assert len(stats.idle) == len(plain.idle) - 60
+    assert np.abs(stats.idle[:, :3]).max() < 1.5 * np.abs(plain.idle[:, :3]).max()
 
 
 def test_perturbing_changes_features_only_and_stays_above_the_floor() -> None:

@@ -17,6 +17,10 @@ N_EXPRESSION = len(ARKIT_NAMES)
 MAX_IDLE_FRAMES = 60 * FPS
 """Enough of the recording to idle by; more would only make the avatar larger."""
 
+LOOKS_AROUND_DEG, LOOKS_AROUND_S = 25.0, 1.0
+"""A head turned further than this from where it mostly is shows its sides on purpose; that, and what is this close in
+time, is no idling."""
+
 MIN_BLINK_DEPTH = 0.15
 DEFAULT_BLINK = (15.0, 0.8, 0.8)
 """Blinks a minute and depth of the lids for a recording in which nobody blinks."""
@@ -32,8 +36,7 @@ def measure(capture: Capture, n_mouth_residual: int) -> MotionStats:
     frames = capture.train_frames
     motion = capture.motion(frames)
     values = np.concatenate([motion.expression, motion.residual], axis=1)
-    reference = _reference_frames(capture)
-    idle_frames = reference[:MAX_IDLE_FRAMES]
+    idle_frames = _without_looking_around(capture, _reference_frames(capture))[:MAX_IDLE_FRAMES]
     mean_rotation, mean_translation = _mean_pose(capture.motion(idle_frames))
     idle, starts, blink = _idle_pool(capture, idle_frames, mean_rotation)
     return MotionStats(
@@ -55,6 +58,15 @@ def _reference_frames(capture: Capture) -> np.ndarray:
     per_clip = [_clip_frames(capture, index) for index in range(len(capture.clips))]
     neutral = [i for i in range(len(per_clip)) if capture.clips[i].emotion == "neutral" and len(per_clip[i])]
     return per_clip[max(neutral or range(len(per_clip)), key=lambda i: len(per_clip[i]))]
+
+
+def _without_looking_around(capture: Capture, frames: np.ndarray) -> np.ndarray:
+    """Return the frames in which the head is not being shown from all sides; all, where less than a second is left."""
+    rotation = Rotation.from_matrix(capture.motion(frames).rotation.astype(np.float64))
+    turned = (rotation * rotation.mean().inv()).as_rotvec()
+    away = np.linalg.norm(turned - np.median(turned, axis=0), axis=1) > np.deg2rad(LOOKS_AROUND_DEG)
+    near = np.abs(frames[:, None] - frames[away]).min(1, initial=capture.n_frames) <= LOOKS_AROUND_S * FPS
+    return frames[~near] if (~near).sum() >= FPS else frames
 
 
 def _mean_pose(motion: Motion) -> tuple[Array, Array]:
