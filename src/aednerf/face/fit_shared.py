@@ -26,11 +26,11 @@ def fit_shared(
     mixed = np.zeros((topology.N_LANDMARKS, 3, n_gauge))
     pull = np.zeros((topology.N_LANDMARKS, 3))
     gauge_square, gauge_pull = np.zeros((n_gauge, n_gauge)), np.zeros(n_gauge)
-    share = min(1.0, config.frames_in_common / len(observed))
+    share = _shares(state.prior, config)
     for block in blocks(len(observed)):
         head = person.at(state.expression[block]).astype(float)
         seen, by_point = view.project(head, state.poses[block], block)
-        root = weights[block][..., None] * np.sqrt(share)
+        root = weights[block][..., None] * np.sqrt(share[block])[:, None, None]
         by_point, residual = by_point * root[..., None], (observed[block] - seen) * root
         normal = np.swapaxes(by_point, -1, -2) @ by_point
         force = np.einsum("tpdc,tpd->tpc", by_point, residual)
@@ -44,6 +44,13 @@ def fit_shared(
             gauge_square[columns, columns] += np.einsum("tpci,tpcj->ij", motions[own], response[own], optimize=True)
             gauge_pull[columns] += np.einsum("tpci,tpc->i", motions[own], force[own])
     return _solve_shared(state, points, square, mixed, pull, gauge_square, gauge_pull, setups, config)
+
+
+def _shares(poses: Poses, config: FitConfig) -> Array:
+    """Return [T] how much each frame counts: little where the face turns away, for there the detector errs more."""
+    turn = np.arccos(np.clip(poses.rotation[:, 2, 2], -1.0, 1.0))
+    frontal = np.exp(-0.5 * (turn / config.frontal_sd_rad) ** 2) + 1e-6
+    return frontal * min(1.0, config.frames_in_common / frontal.sum())
 
 
 def _gauge_motions(head: Array) -> Array:

@@ -67,6 +67,9 @@ class FitConfig:
     pose_prior_points: float = 10.0
     """How many landmarks share one error: the pose prior counts this much more than beside independent ones."""
 
+    frontal_sd_rad: float = float(np.deg2rad(15.0))
+    """What all frames share is told by those that face the camera to about so much."""
+
     frames_in_common: int = 30
     """How many independent frames a recording counts as when the priors on the shared unknowns are weighed."""
 

@@ -1,8 +1,9 @@
 """The low-rank warp from the observed head to the canonical one.
 
-A few basis displacements on coarse grids, blended once a frame by b = A [expression, residual], move canonical points
-to where they are seen. They begin as the face model's own blendshapes, spread smoothly from its surface into space, so
-that an expression that the recording never shows still moves the right places.
+A few basis displacements on a coarse grid over the head, and on finer ones around mouth and eyes, blended once a frame
+by b = A [expression, residual], move canonical points to where they are seen. They begin as the face model's own
+blendshapes, spread smoothly from its surface into space, so that an expression that the recording never shows still
+moves the right places. Each grid has a basis of its own: gaze moves little of a head, but what people look at.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ _SPREAD_CELLS = 0.6
 """Width of the Gaussian that spreads the surface's displacement to a node, in cells."""
 _REACH_M = 0.03
 """How far from the surface its displacement fades."""
+_LEAST_SPREAD = 0.05
+"""A coefficient that varies less than this counts as if it varied so much: other recordings may show it."""
+_STRONG_SHARE = 0.6
+"""Skin that moves by this share of the most belongs to a coefficient's place."""
 _MOUTH_NAMES = ("jawOpen", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight", "mouthUpperUpLeft", "mouthLowerDownLeft")
+_EYES_NAMES = ("eyeBlinkLeft", "eyeBlinkRight")
 
 
 class FrameWarp(NamedTuple):
@@ -32,6 +38,70 @@ class FrameWarp(NamedTuple):
     """[B, 3, R, R, R] over the box."""
     mouth: Tensor
     """[B, 3, r, r, r] added around the mouth."""
+    eyes: Tensor
+    """[B, 3, r, r, r] added around both eyes."""
+
+
+class BasisGrid(nn.Module):
+    """Basis displacements on a grid over a part of the box, and how codes blend them."""
+
+    def __init__(self, n_basis: int, resolution: int, n_code: int, is_detail: bool) -> None:
+        super().__init__()
+        self.basis = nn.Parameter(torch.zeros(n_basis, 3, resolution, resolution, resolution))
+        self.mix = nn.Parameter(torch.zeros(n_basis, n_code))
+        self.is_detail = is_detail
+        self.register_buffer("centre", torch.zeros(3))
+        self.register_buffer("extent", torch.ones(3))
+
+    centre: Tensor
+    extent: Tensor
+
+    @property
+    def cell(self) -> float:
+        """The mean distance of its nodes, in the box's units."""
+        return float(2.0 * self.extent.mean() / (self.basis.shape[-1] - 1))
+
+    def nodes(self) -> Tensor:
+        """Return its nodes [R^3, 3] in the box, on the CPU."""
+        return _nodes(self.basis.shape[-1]) * self.extent.cpu() + self.centre.cpu()
+
+    def blend(self, code: Tensor) -> Tensor:
+        """Blend the displacement of B frames from their codes [B, 52 + K]: [B, 3, R, R, R]."""
+        weights = torch.nn.functional.linear(code, self.mix)
+        blended = (weights @ self.basis.flatten(1)).view(-1, *self.basis.shape[1:])
+        return blended * _window(self.basis.shape[-1], code.device) if self.is_detail else blended
+
+    def sample(self, blended: Tensor, points: Tensor) -> Tensor:
+        """Return the displacement [B, P, 3] at points [B, P, 3] of the box; zero outside of its part."""
+        return sample_grid(blended, (points - self.centre) / self.extent)
+
+    @torch.no_grad()
+    def start(self, moves: Tensor, spread: Tensor) -> None:
+        """Keep the leading singular vectors of displacements.
+
+        Args:
+            moves: [C, R^3, 3] what each coefficient at 1 moves its nodes by.
+            spread: [C] how much each coefficient varies, which says what matters.
+        """
+        scale = spread.clamp(min=_LEAST_SPREAD).unsqueeze(1)
+        left, values, right = torch.linalg.svd(moves.flatten(1) * scale, full_matrices=False)
+        n = min(len(self.basis), len(values))
+        # A basis vector is what its pattern of coefficients, each at one standard deviation, moves the head by.
+        flat = right[:n] * values[:n].unsqueeze(1)
+        self.basis[:n].copy_(flat.view(n, -1, 3).transpose(1, 2).reshape(n, *self.basis.shape[1:]))
+        self.mix[:n, : len(moves)].copy_((left[:, :n] / scale).T)
+
+    @torch.no_grad()
+    def place(self, surface: Tensor, moves: Tensor, names: tuple[str, ...]) -> None:
+        """Stand around what some coefficients move strongly at the front of the head; where nothing moves, stay."""
+        strength = moves[[ARKIT_NAMES.index(name) for name in names]].norm(dim=-1).amax(0)
+        front = surface[:, 2] > surface[:, 2].median()
+        moved = surface[(strength > _STRONG_SHARE * strength[front].max()) & front]
+        if not len(moved):
+            return
+        low, high = moved.amin(0), moved.amax(0)
+        self.centre.copy_((low + high) / 2)
+        self.extent.copy_(((high - low) / 2 * 1.2).clamp(min=0.1, max=0.35))
 
 
 class LowRankWarp(nn.Module):
@@ -39,35 +109,33 @@ class LowRankWarp(nn.Module):
 
     def __init__(self, config: FieldConfig) -> None:
         super().__init__()
-        r, m = config.warp_resolution, config.mouth_resolution
+        n_code = len(ARKIT_NAMES) + config.n_residual
         self.n_steps = config.warp_steps
-        self.mix = nn.Parameter(torch.zeros(config.n_basis, len(ARKIT_NAMES) + config.n_residual))
-        self.whole = nn.Parameter(torch.zeros(config.n_basis, 3, r, r, r))
-        self.mouth = nn.Parameter(torch.zeros(config.n_basis, 3, m, m, m))
-        self.register_buffer("mouth_centre", torch.zeros(3))
-        self.register_buffer("mouth_half", torch.full((3,), 0.2))
+        self.whole = BasisGrid(config.n_basis, config.warp_resolution, n_code, is_detail=False)
+        self.mouth = BasisGrid(config.n_mouth_basis, config.mouth_resolution, n_code, is_detail=True)
+        self.eyes = BasisGrid(config.n_eyes_basis, config.eyes_resolution, n_code, is_detail=True)
 
-    mouth_centre: Tensor
-    mouth_half: Tensor
+    @property
+    def grids(self) -> tuple[BasisGrid, BasisGrid, BasisGrid]:
+        """In the order of `FrameWarp`."""
+        return self.whole, self.mouth, self.eyes
 
     def prepare(self, code: Tensor) -> FrameWarp:
         """Blend the displacement of B frames from their codes [B, 52 + K]."""
-        weights = torch.nn.functional.linear(code, self.mix)
-        mouth = _blend(weights, self.mouth) * _window(self.mouth.shape[-1], code.device)
-        return FrameWarp(_blend(weights, self.whole), mouth)
+        return FrameWarp(*(grid.blend(code) for grid in self.grids))
 
     def forward(self, points: Tensor, frame: FrameWarp) -> Tensor:
         """Return the canonical points [B, P, 3] of observed ones [B, P, 3]."""
 
         def displacement(at: Tensor) -> Tensor:
-            near_mouth = (at - self.mouth_centre) / self.mouth_half
-            return sample_grid(frame.whole, at) + sample_grid(frame.mouth, near_mouth)
+            whole, mouth, eyes = (grid.sample(each, at) for grid, each in zip(self.grids, frame, strict=True))
+            return whole + mouth + eyes
 
         return solve_warp(points, displacement, self.n_steps)
 
     @torch.no_grad()
     def start_from_face(self, points: np.ndarray, deltas: np.ndarray, spread: np.ndarray) -> None:
-        """Set the basis to the leading displacements of a face model.
+        """Set the bases to the leading displacements of a face model; the finer grids hold what the whole head's lacks.
 
         Args:
             points: [P, 3] the person's neutral surface, metres in the head frame.
@@ -76,46 +144,15 @@ class LowRankWarp(nn.Module):
         """
         surface = torch.as_tensor(points, dtype=torch.float32) / HEAD_BOX_HALF_M
         moves = torch.as_tensor(deltas, dtype=torch.float32) / HEAD_BOX_HALF_M
-        self._place_mouth(surface, moves)
-        whole_nodes = _nodes(self.whole.shape[-1])
-        whole = _spread_to_nodes(whole_nodes, surface, moves, 2.0 / (self.whole.shape[-1] - 1))
-        size = self.mouth.shape[-1]
-        mouth_nodes = _nodes(size) * self.mouth_half.cpu() + self.mouth_centre.cpu()
-        cell = float(2.0 * self.mouth_half.mean() / (size - 1))
-        fine = _spread_to_nodes(mouth_nodes, surface, moves, cell)
-        grid = whole.transpose(1, 2).reshape(len(moves), 3, *self.whole.shape[2:])
-        coarse = sample_grid(grid, mouth_nodes.expand(len(moves), -1, -1))
-        mouth = fine - coarse
-        self._set_basis(whole, mouth, torch.as_tensor(spread, dtype=torch.float32))
-
-    def _place_mouth(self, surface: Tensor, moves: Tensor) -> None:
-        speaking = [ARKIT_NAMES.index(name) for name in _MOUTH_NAMES]
-        strength = moves[speaking].norm(dim=-1).amax(0)
-        front = surface[:, 2] > surface[:, 2].median()
-        moved = surface[(strength > 0.6 * strength[front].max()) & front]
-        low, high = moved.amin(0), moved.amax(0)
-        self.mouth_centre.copy_((low + high) / 2)
-        self.mouth_half.copy_(((high - low) / 2 * 1.2).clamp(min=0.15, max=0.35))
-
-    def _set_basis(self, whole: Tensor, mouth: Tensor, spread: Tensor) -> None:
-        """Keep the leading singular vectors of both grids' displacements together."""
-        scale = spread.clamp(min=0.05)
-        n_whole = whole[0].numel()
-        stacked = torch.cat([whole.flatten(1), mouth.flatten(1)], dim=1) * scale.unsqueeze(1)
-        left, values, right = torch.linalg.svd(stacked, full_matrices=False)
-        n = min(len(self.whole), len(values))
-        # A basis vector is what its pattern of coefficients, each at one standard deviation, moves the head by.
-        basis = right[:n] * values[:n].unsqueeze(1)
-        mix = torch.zeros_like(self.mix)
-        mix[:n, : len(ARKIT_NAMES)] = (left[:, :n] / scale.unsqueeze(1)).T
-        self.mix.copy_(mix)
-        for grid, flat in ((self.whole, basis[:, :n_whole]), (self.mouth, basis[:, n_whole:])):
-            grid[:n].copy_(flat.view(n, -1, 3).transpose(1, 2).reshape(n, *grid.shape[1:]))
-
-
-def _blend(weights: Tensor, basis: Tensor) -> Tensor:
-    """Blend basis grids [N, ...] by weights [B, N]: [B, ...]."""
-    return (weights @ basis.flatten(1)).view(-1, *basis.shape[1:])
+        varies = torch.as_tensor(spread, dtype=torch.float32)
+        self.whole.start(_spread_to_nodes(self.whole.nodes(), surface, moves, self.whole.cell), varies)
+        each = torch.eye(len(moves), self.whole.mix.shape[1], device=self.whole.mix.device)
+        coarse = self.whole.blend(each).cpu()
+        for grid, names in ((self.mouth, _MOUTH_NAMES), (self.eyes, _EYES_NAMES)):
+            grid.place(surface, moves, names)
+            nodes = grid.nodes()
+            fine = _spread_to_nodes(nodes, surface, moves, grid.cell)
+            grid.start(fine - sample_grid(coarse, nodes.expand(len(moves), -1, -1)), varies)
 
 
 def _nodes(resolution: int) -> Tensor:

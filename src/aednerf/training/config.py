@@ -44,7 +44,7 @@ class LossWeights:
     empty_space: float = 1e-3
     core: float = 1e-3
     """Keeps the head opaque under all its skin, that of the sides and under the hair too."""
-    surface: float = 1e-3
+    surface: float = 3e-3
     """Holds the face's depth to the face model's fitted mesh: opaque under its skin, empty before it."""
     warp_size: float = 1e-3
     torso_bend: float = 1e-2
@@ -89,7 +89,9 @@ class Preset:
     residual_noise: float = 0.15
     """Noise on the residual code: free on unseen frames, and better mouths."""
     expression_noise: float = 0.03
-    """Noise on the ARKit coefficients."""
+    """Noise on the ARKit coefficients, at most."""
+    mouth_noise_m: float = 0.0001
+    """How far that noise may move any skin of the mouth, in metres: 0.03 of an open jaw would be a millimetre."""
     posture_noise: float = 0.03
     """Noise on the standardised pose that the torso follows: it moves only roughly with the head."""
 
@@ -104,9 +106,9 @@ PRESETS: dict[str, Preset] = {
         n_steps=1400,
         max_size=256,
         field=FieldConfig(
-            n_levels=7, base=12, finest=160, log2_entries=15, width=32, n_basis=12, warp_resolution=24,
-            mouth_resolution=16, warp_steps=2, occupancy_resolution=128, step_m=0.005, torso_levels=6,
-            torso_finest=160, torso_log2_entries=13, torso_width=32,
+            n_levels=7, base=12, finest=160, log2_entries=15, width=32, n_basis=12, n_mouth_basis=20, n_eyes_basis=12,
+            warp_resolution=24, mouth_resolution=16, eyes_resolution=16, warp_steps=2, occupancy_resolution=128,
+            step_m=0.005, torso_levels=6, torso_finest=160, torso_log2_entries=13, torso_width=32,
         ),
         batch=RayBatch(n_frames=4, n_head=256, mouth_patch_px=16, n_eyes=64, n_picture=96, n_slots=16),
         loss=LossWeights(spread=0.2),

@@ -18,6 +18,7 @@ from aednerf.core.progress import Progress, silent
 from aednerf.field.config import FieldConfig
 from aednerf.ops.compilation import can_compile
 from aednerf.render.model import AvatarModel
+from aednerf.training.air import air_cells
 from aednerf.training.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from aednerf.training.config import Preset
 from aednerf.training.frame_store import FrameStore, load_frames
@@ -105,7 +106,8 @@ def _new_model(capture: Capture, preset: Preset, frames: FrameStore) -> AvatarMo
     model.head.warp.start_from_face(capture.face.points, capture.face.deltas, expression.std(0, correction=0).numpy())
     model.to(frames.images.device)
     model.pose.fit_range(frames.rotation, frames.translation)
-    hull = loose_hull(model.occupancy.centres(), frames)
+    centres = model.occupancy.centres()
+    hull = loose_hull(centres, frames) & ~air_cells(centres, capture.face, expression.numpy())
     model.occupancy.carve(hull if bool(hull.any()) else torch.ones_like(hull))
     return model
 

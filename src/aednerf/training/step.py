@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from aednerf.core.units import HEAD_BOX_HALF_M
+from aednerf.motion.channels import SPEECH_COLUMNS
 from aednerf.ops.composite import over
 from aednerf.render.model import AvatarModel
 from aednerf.render.rays import cast
@@ -35,6 +36,7 @@ class FieldStep:
         self.is_compiled = is_compiled
         device = frames.images.device
         self.scale = torch.ones((), device=device)
+        self.expression_noise = _expression_noise(preset, surface)
         self.final_step = preset.field.step_m / HEAD_BOX_HALF_M
         self.n_candidates = _candidates(model, self.final_step)
         self.head = torch.compile(model.head.forward, dynamic=False) if is_compiled else model.head.forward
@@ -84,7 +86,7 @@ class FieldStep:
             + weight.empty_space * losses.empty_space_loss(empty)
             + weight.surface * losses.surface_loss(before, under)
             + weight.core * losses.surface_loss(torch.zeros_like(core), core)
-            + weight.warp_size * (state.warp.whole.square().mean() + state.warp.mouth.square().mean())
+            + weight.warp_size * sum(displacement.square().mean() for displacement in state.warp)
             + weight.torso_bend * bend.square().mean()
             + weight.pose_change * self.model.pose.change.square().mean()
         )
@@ -94,7 +96,7 @@ class FieldStep:
         """Return the frames' expressions and residuals, with noise, and some residuals zeroed."""
         preset = self.preset
         expression, residual = self.frames.expression[chosen], self.frames.residual[chosen]
-        expression = expression + preset.expression_noise * torch.randn_like(expression)
+        expression = expression + self.expression_noise * torch.randn_like(expression)
         keep = torch.rand(len(chosen), 1, device=chosen.device) >= preset.residual_dropped
         return expression, (residual + preset.residual_noise * torch.randn_like(residual)) * keep
 
@@ -130,6 +132,13 @@ class FieldStep:
         )
         density, _ = self.model.head(points.view(n_frames, -1, 3), state)
         occupancy.update(cells, density.reshape(-1), self.preset.field.step_m, keep)
+
+
+def _expression_noise(preset: Preset, surface: FaceSurface) -> Tensor:
+    """Return [52] the deviation of the noise on each coefficient."""
+    noise = torch.full_like(surface.reach, preset.expression_noise)
+    noise[SPEECH_COLUMNS] = (preset.mouth_noise_m / surface.reach[SPEECH_COLUMNS]).clamp(max=preset.expression_noise)
+    return noise
 
 
 def _candidates(model: AvatarModel, step: float) -> int:

@@ -22,6 +22,7 @@ _STRONG_MOTION_M = 0.005
 """Skin of the front that is moved so far reaches from the chin to the brows."""
 _FRONT_M = 0.05
 """How far behind its foremost point the front of the face reaches."""
+_LEAST_REACH_M = 0.001
 _DEPTH_M = 0.08
 """How far behind its foremost point the face reaches at all: not to the ears."""
 _SPACING_M = 0.004
@@ -53,6 +54,8 @@ class FaceSurface:
     """[P, 3] outward, of unit length."""
     deltas: Tensor
     """[52, P, 3]."""
+    reach: Tensor
+    """[52] how far each coefficient at 1 moves any skin at most, in metres; at least a millimetre."""
     core: Tensor
     """[Q, 3] points well inside the head, under all its skin above the chin."""
 
@@ -61,15 +64,16 @@ class FaceSurface:
         """Take the moving skin of a face table."""
         skin = table.part == FacePart.SKIN
         points, deltas = table.points[skin], table.deltas[:, skin].astype(np.float32)
-        face = _is_face(points, np.linalg.norm(deltas, axis=-1).max(0))
+        moved = np.linalg.norm(deltas, axis=-1)
+        face, reach = is_face(points, moved.max(0)), moved.max(1, initial=_LEAST_REACH_M)
         points, deltas = points[face], deltas[:, face]
-        normals = _normals(points)
+        normals = outward_normals(points)
         clear = _is_clear(points, BEFORE_M[1] * normals) & _is_clear(points, -UNDER_M[1] * normals)
         clear &= (normals[:, 2] > _LEAST_FORWARD) & _is_spaced(points)
         tensors = (
             points[clear] / HEAD_BOX_HALF_M, normals[clear], deltas[:, clear] / HEAD_BOX_HALF_M
         )
-        tensors = (*tensors, _core(table.points[skin], face) / HEAD_BOX_HALF_M)
+        tensors = (*tensors, reach, _core(table.points[skin], face) / HEAD_BOX_HALF_M)
         return FaceSurface(*(torch.as_tensor(each, dtype=torch.float32, device=device) for each in tensors))
 
     def draw_core(self, n_frames: int, n: int) -> Tensor:
@@ -95,7 +99,7 @@ def _between(limits_m: tuple[float, float], n: int, like: Tensor) -> Tensor:
     return low + (high - low) * torch.rand(len(like), n, 1, device=like.device)
 
 
-def _is_face(points: np.ndarray, motion: np.ndarray) -> np.ndarray:
+def is_face(points: np.ndarray, motion: np.ndarray) -> np.ndarray:
     """Tell which points [P, 3] of the skin are the face's, from how far expressions move them at most [P]."""
     if not (motion > _STRONG_MOTION_M).any():
         return np.zeros(len(points), bool)
@@ -132,7 +136,7 @@ def _is_clear(points: np.ndarray, reach: np.ndarray) -> np.ndarray:
     return nearest > _CLEAR_SHARE * np.linalg.norm(reach, axis=1)
 
 
-def _normals(points: np.ndarray) -> np.ndarray:
+def outward_normals(points: np.ndarray) -> np.ndarray:
     """Return the outward normals [P, 3] of a surface given by points [P, 3], from each point's neighbours."""
     if not len(points):
         return np.zeros((0, 3))

@@ -1,0 +1,56 @@
+"""The air before a head: where the face model says that nothing of a person can be, the field has no cells.
+
+One camera that faces the person cannot tell a face from a mask that hovers before it, and a mask is learned first. So
+whatever lies further before the skin than a face model errs, or a fringe reaches, is empty from the start. Of the sides
+and the back nothing is said: hair may be anywhere there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from aednerf.capture.face_table import FacePart, FaceTable
+from aednerf.core.units import HEAD_BOX_HALF_M
+from aednerf.training.surface import is_face, outward_normals
+
+FACE_MARGIN_M = 0.008
+"""So far before the face's skin, at its most forward, something may be: what the model errs, and flattened glasses."""
+FRINGE_MARGIN_M = 0.01
+"""The same above the face, where hair may lie on the skin."""
+_LEAST_FORWARD = 0.2
+"""Skin whose normals point less forward than this belongs to the sides."""
+
+
+def air_cells(centres: Tensor, table: FaceTable, expression: np.ndarray) -> Tensor:
+    """Say which cells of the head's box are air before the face or the forehead.
+
+    Args:
+        centres: [G, 3] the cells' centres in [-1, 1]^3.
+        table: the person's face.
+        expression: [T, 52] what the face does in the recording.
+
+    Returns:
+        [G] bool; all False where the table shows no face.
+    """
+    skin = table.part == FacePart.SKIN
+    points, deltas = table.points[skin], table.deltas[:, skin].astype(np.float32)
+    face = is_face(points, np.linalg.norm(deltas, axis=-1).max(0))
+    if not face.any():
+        return torch.zeros(len(centres), dtype=torch.bool, device=centres.device)
+    normals = outward_normals(points).astype(np.float32)
+    is_forward = normals[:, 2] > _LEAST_FORWARD
+    margin = (expression.astype(np.float32) @ deltas[..., 2]).max(0).clip(min=0.0)
+    margin += np.where(face, FACE_MARGIN_M, FRINGE_MARGIN_M)
+    margin[~is_forward | (points[:, 1] < points[face, 1].min())] = np.inf
+    outer = is_forward | ~face  # not the inside of lips, lids and nostrils
+    points, normals, margin, least_z = points[outer], normals[outer], margin[outer], points[face, 2].min()
+    places = (centres * HEAD_BOX_HALF_M).cpu().numpy()
+    before = np.flatnonzero(places[:, 2] > least_z)
+    _, nearest = KDTree(points).query(places[before], workers=-1)
+    height = ((places[before] - points[nearest]) * normals[nearest]).sum(1)
+    air = torch.zeros(len(centres), dtype=torch.bool)
+    air[torch.from_numpy(before[height > margin[nearest]])] = True
+    return air.to(centres.device)
