@@ -27,7 +27,7 @@ from fake_avatar import MEAN_POSITION, fake_bundle
 K = 4
 SMALL = FieldConfig(
     n_levels=3, finest=32, log2_entries=10, width=16, n_residual=K, n_basis=2, warp_resolution=4, mouth_resolution=4,
-    eyes_resolution=4,
+
     occupancy_resolution=16, step_m=0.02, torso_levels=2, torso_finest=32, torso_log2_entries=8, torso_width=8,
 )  # fmt: skip
 

@@ -96,7 +96,7 @@ def test_a_model_renders_the_same_from_its_saved_weights() -> None:
     config = FieldConfig(
         n_levels=3, base=4, finest=16, log2_entries=8, width=16, n_residual=2, n_basis=2, warp_resolution=4,
         mouth_resolution=4,
-        eyes_resolution=4, occupancy_resolution=16, torso_levels=3, torso_finest=32, torso_log2_entries=8,
+        occupancy_resolution=16, torso_levels=3, torso_finest=32, torso_log2_entries=8,
         torso_width=16, step_m=0.01,
     )  # fmt: skip
     model = AvatarModel(config)

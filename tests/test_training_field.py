@@ -37,7 +37,7 @@ TINY = Preset(
     max_size=64,
     field=FieldConfig(
         n_levels=4, base=8, finest=48, log2_entries=12, width=16, n_basis=6, warp_resolution=8, mouth_resolution=8,
-        eyes_resolution=8,
+
         warp_steps=1, occupancy_resolution=32, step_m=0.008, torso_levels=4, torso_finest=64, torso_log2_entries=10,
         torso_width=16,
     ),

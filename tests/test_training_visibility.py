@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 CONFIG = FieldConfig(
     n_levels=2, base=4, finest=8, log2_entries=8, width=8, n_residual=4, n_basis=2, warp_resolution=4,
     mouth_resolution=4,
-    eyes_resolution=4, warp_steps=0, occupancy_resolution=32, step_m=0.005, torso_levels=2, torso_finest=16,
+    warp_steps=0, occupancy_resolution=32, step_m=0.005, torso_levels=2, torso_finest=16,
     torso_log2_entries=8, torso_width=8,
 )  # fmt: skip
 RADIUS = 0.35

@@ -29,14 +29,10 @@ class FieldConfig:
     """Basis displacements of the warp, over the whole head."""
     n_mouth_basis: int = 24
     """Those of its refinement around the mouth."""
-    n_eyes_basis: int = 16
-    """Those of its refinement around the eyes."""
     warp_resolution: int = 32
     """Nodes an edge of a basis displacement over the whole box."""
     mouth_resolution: int = 24
     """Nodes an edge of its refinement around the mouth."""
-    eyes_resolution: int = 24
-    """Nodes an edge of its refinement around both eyes."""
     warp_steps: int = 3
     """Fixed-point steps that solve the warp; 1 is first order, 0 leaves the warp out."""
     occupancy_resolution: int = 128
@@ -96,8 +92,8 @@ class FieldConfig:
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "n_levels": (1, 24), "base": (2, 128), "finest": (2, 4096), "log2_entries": (8, 20), "width": (8, 256),
-    "n_residual": (0, 32), "n_basis": (1, 64), "n_mouth_basis": (1, 64), "n_eyes_basis": (1, 64),
-    "warp_resolution": (2, 64), "mouth_resolution": (2, 64), "eyes_resolution": (2, 64), "warp_steps": (0, 10),
+    "n_residual": (0, 32), "n_basis": (1, 64), "n_mouth_basis": (1, 64),
+    "warp_resolution": (2, 64), "mouth_resolution": (2, 64), "warp_steps": (0, 10),
     "occupancy_resolution": (16, 256), "step_m": (0.0002, 0.05), "torso_levels": (1, 24),
     "torso_finest": (2, 4096), "torso_log2_entries": (8, 20), "torso_width": (8, 256),
     "n_shots": (1, 4096), "shown_shot": (0, 4095),

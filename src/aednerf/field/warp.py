@@ -1,9 +1,11 @@
 """The low-rank warp from the observed head to the canonical one.
 
-A few basis displacements on a coarse grid over the head, and on finer ones around mouth and eyes, blended once a frame
-by b = A [expression, residual], move canonical points to where they are seen. They begin as the face model's own
+A few basis displacements on a coarse grid over the head, and on a finer one around the mouth, blended once a frame by
+b = A [expression, residual], move canonical points to where they are seen. They begin as the face model's own
 blendshapes, spread smoothly from its surface into space, so that an expression that the recording never shows still
-moves the right places. Each grid has a basis of its own: gaze moves little of a head, but what people look at.
+moves the right places. Each grid has a basis of its own: a rolled lip moves little of a head, but what people look at.
+
+Eyes have no finer grid: a lid that closes covers what it moves over, which no warp does: the fixed point fails there.
 """
 
 from __future__ import annotations
@@ -28,7 +30,6 @@ _LEAST_SPREAD = 0.05
 _STRONG_SHARE = 0.6
 """Skin that moves by this share of the most belongs to a coefficient's place."""
 _MOUTH_NAMES = ("jawOpen", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight", "mouthUpperUpLeft", "mouthLowerDownLeft")
-_EYES_NAMES = ("eyeBlinkLeft", "eyeBlinkRight")
 
 
 class FrameWarp(NamedTuple):
@@ -38,8 +39,6 @@ class FrameWarp(NamedTuple):
     """[B, 3, R, R, R] over the box."""
     mouth: Tensor
     """[B, 3, r, r, r] added around the mouth."""
-    eyes: Tensor
-    """[B, 3, r, r, r] added around both eyes."""
 
 
 class BasisGrid(nn.Module):
@@ -113,12 +112,11 @@ class LowRankWarp(nn.Module):
         self.n_steps = config.warp_steps
         self.whole = BasisGrid(config.n_basis, config.warp_resolution, n_code, is_detail=False)
         self.mouth = BasisGrid(config.n_mouth_basis, config.mouth_resolution, n_code, is_detail=True)
-        self.eyes = BasisGrid(config.n_eyes_basis, config.eyes_resolution, n_code, is_detail=True)
 
     @property
-    def grids(self) -> tuple[BasisGrid, BasisGrid, BasisGrid]:
+    def grids(self) -> tuple[BasisGrid, BasisGrid]:
         """In the order of `FrameWarp`."""
-        return self.whole, self.mouth, self.eyes
+        return self.whole, self.mouth
 
     def prepare(self, code: Tensor) -> FrameWarp:
         """Blend the displacement of B frames from their codes [B, 52 + K]."""
@@ -128,14 +126,14 @@ class LowRankWarp(nn.Module):
         """Return the canonical points [B, P, 3] of observed ones [B, P, 3]."""
 
         def displacement(at: Tensor) -> Tensor:
-            whole, mouth, eyes = (grid.sample(each, at) for grid, each in zip(self.grids, frame, strict=True))
-            return whole + mouth + eyes
+            whole, mouth = (grid.sample(each, at) for grid, each in zip(self.grids, frame, strict=True))
+            return whole + mouth
 
         return solve_warp(points, displacement, self.n_steps)
 
     @torch.no_grad()
     def start_from_face(self, points: np.ndarray, deltas: np.ndarray, spread: np.ndarray) -> None:
-        """Set the bases to the leading displacements of a face model; the finer grids hold what the whole head's lacks.
+        """Set the bases to the leading displacements of a face model; the finer grid holds what the whole head's lacks.
 
         Args:
             points: [P, 3] the person's neutral surface, metres in the head frame.
@@ -148,11 +146,10 @@ class LowRankWarp(nn.Module):
         self.whole.start(_spread_to_nodes(self.whole.nodes(), surface, moves, self.whole.cell), varies)
         each = torch.eye(len(moves), self.whole.mix.shape[1], device=self.whole.mix.device)
         coarse = self.whole.blend(each).cpu()
-        for grid, names in ((self.mouth, _MOUTH_NAMES), (self.eyes, _EYES_NAMES)):
-            grid.place(surface, moves, names)
-            nodes = grid.nodes()
-            fine = _spread_to_nodes(nodes, surface, moves, grid.cell)
-            grid.start(fine - sample_grid(coarse, nodes.expand(len(moves), -1, -1)), varies)
+        self.mouth.place(surface, moves, _MOUTH_NAMES)
+        nodes = self.mouth.nodes()
+        fine = _spread_to_nodes(nodes, surface, moves, self.mouth.cell)
+        self.mouth.start(fine - sample_grid(coarse, nodes.expand(len(moves), -1, -1)), varies)
 
 
 def _nodes(resolution: int) -> Tensor:

@@ -16,7 +16,7 @@ from aednerf.capture.face_table import FacePart, FaceTable
 from aednerf.core.units import HEAD_BOX_HALF_M
 from aednerf.training.surface import is_face, outward_normals
 
-FACE_MARGIN_M = 0.008
+FACE_MARGIN_M = 0.006
 """So far before the face's skin, at its most forward, something may be: what the model errs, and flattened glasses."""
 FRINGE_MARGIN_M = 0.01
 """The same above the face, where hair may lie on the skin."""

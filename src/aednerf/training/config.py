@@ -106,8 +106,8 @@ PRESETS: dict[str, Preset] = {
         n_steps=1400,
         max_size=256,
         field=FieldConfig(
-            n_levels=7, base=12, finest=160, log2_entries=15, width=32, n_basis=12, n_mouth_basis=20, n_eyes_basis=12,
-            warp_resolution=24, mouth_resolution=16, eyes_resolution=16, warp_steps=2, occupancy_resolution=128,
+            n_levels=7, base=12, finest=160, log2_entries=15, width=32, n_basis=12, n_mouth_basis=20,
+            warp_resolution=24, mouth_resolution=16, warp_steps=2, occupancy_resolution=128,
             step_m=0.005, torso_levels=6, torso_finest=160, torso_log2_entries=13, torso_width=32,
         ),
         batch=RayBatch(n_frames=4, n_head=256, mouth_patch_px=16, n_eyes=64, n_picture=96, n_slots=16),
@@ -118,7 +118,7 @@ PRESETS: dict[str, Preset] = {
         occupancy_every=32,
         expression_noise=0.015,
     ),
-    "fast": Preset(name="fast", n_steps=12_000, max_size=512),
+    "fast": Preset(name="fast", n_steps=8000, max_size=512),
     "full": Preset(name="full", n_steps=36_000, max_size=512),
 }  # fmt: skip
 """`smoke` proves the path on a CPU in minutes, `fast` takes minutes on a GPU, `full` trains until little is gained."""
