@@ -39,8 +39,10 @@ class FakePerson(nn.Module):
         radius = camera.focal_px * HEAD_RADIUS_M / -position[2]
         x, y = np.arange(camera.width) + 0.5, np.arange(camera.height)[:, None] + 0.5
         picture = np.zeros((camera.height, camera.width, 4), np.float32)
-        picture[int(0.85 * camera.height) :] = (1, 0, 0, 1)
+        left, top, width, height = camera.recorded or (0.0, 0.0, camera.width, camera.height)
+        picture[(y > top + 0.85 * height - 1) & (x > 0)] = (1, 0, 0, 1)
         picture[(x - u) ** 2 + (y - v) ** 2 < radius**2] = (0.5, expression[JAW_OPEN], 0.5 + 0.5 * residual[0], 1)
+        picture[~((x > left) & (x < left + width) & (y > top) & (y < top + height))] = 0
         return torch.from_numpy(picture)
 
 

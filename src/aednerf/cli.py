@@ -236,6 +236,7 @@ def speak(
     motion_out: Annotated[Path | None, arg(metavar="FILE")] = None,
     seed: int = 0,
     size: Annotated[int | None, arg(metavar="INT")] = None,
+    crop: Annotated[str | None, arg(metavar="LEFT,TOP,WIDTH,HEIGHT")] = None,
     device: Device = "auto",
     force: bool = False,
 ) -> None:
@@ -258,7 +259,9 @@ def speak(
         no_blink: no blinks of its own.
         motion_out: write the motion as well, as .npz (exact) or .csv (Live Link).
         seed: of blinks, gaze and head motion; the same seed gives the same video.
-        size: width of the picture in pixels, even; by default the recording's.
+        size: width of the picture in pixels, even; by default the recording's, or the crop's.
+        crop: the part of the recording's picture to show: head, or left, top, width and height, in its pixels or as
+            shares of it (0.2,0.1,0.6,0.6); by default all of it.
         device: where to compute; auto takes the GPU where there is one.
         force: replace an output that exists.
     """
@@ -278,7 +281,7 @@ def speak(
     for path, output in zip(audio, outputs, strict=True):
         speech = loaded.speak(
             path, emotion, intensity, emotion_track, camera, background, expression, mouth_gain, audio_offset,
-            not no_blink, seed, size,
+            not no_blink, seed, size, crop,
         )  # fmt: skip
         with Steps() as steps:
             speech.save(output, force, steps)
@@ -296,6 +299,7 @@ def render(
     camera: str = "front",
     background: str = "plate",
     size: Annotated[int | None, arg(metavar="INT")] = None,
+    crop: Annotated[str | None, arg(metavar="LEFT,TOP,WIDTH,HEIGHT")] = None,
     device: Device = "auto",
     force: bool = False,
 ) -> None:
@@ -309,14 +313,15 @@ def render(
         out: as for `aednerf speak`.
         camera: as for `aednerf speak`.
         background: as for `aednerf speak`.
-        size: width of the picture in pixels, even; by default the recording's.
+        size: width of the picture in pixels, even; by default the recording's, or the crop's.
+        crop: as for `aednerf speak`.
         device: where to compute; auto takes the GPU where there is one.
         force: replace an output that exists.
     """
     from aednerf.avatar.avatar import Avatar
     from aednerf.terminal import Steps
 
-    shown = Avatar.load(avatar, device).render(motion, camera, background, size)
+    shown = Avatar.load(avatar, device).render(motion, camera, background, size, crop)
     with Steps() as steps:
         print(shown.save(out, force, steps))
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from aednerf.avatar.bundle import Bundle, load_bundle
 from aednerf.avatar.camera import CameraPath, View
 from aednerf.avatar.delivery import Delivery, ExpressionSpec, Voice, parse_emotion, parse_expression
+from aednerf.avatar.framing import CropSpec
 from aednerf.avatar.restore import pick_device, restore_person, restore_voice
 from aednerf.avatar.scene import Scene
 from aednerf.avatar.sound import Samples, Sound, SoundSource
@@ -111,7 +112,7 @@ class Avatar:
         emotion_track: str | Path | EmotionTrack | None = None, camera: str | Path | View | CameraPath = "front",
         background: str | Path | NDArray[np.uint8] = "plate", expression: ExpressionSpec | None = None,
         mouth_gain: float = 1.0, audio_offset_s: float = 0.0, blink: bool = True, seed: int = 0,
-        size: int | None = None,
+        size: int | None = None, crop: CropSpec | None = None,
     ) -> Speech:  # fmt: skip
         """Make the avatar say something; nothing is rendered before the frames are asked for.
 
@@ -129,7 +130,9 @@ class Avatar:
             audio_offset_s: Seconds by which the lips move earlier against the sound; negative is later.
             blink: Whether the avatar blinks by itself.
             seed: Of the idle motion; the same seed gives the same video.
-            size: Width of the output in pixels, even; None is the recording's.
+            size: Width of the output in pixels, even; None is the recording's, or the crop's.
+            crop: The part of the recording's picture to show: `head`, or left, top, width and height, as text or
+                numbers, in pixels of it or as shares; None is all of it.
         Returns:
             The speech, to be saved, or iterated by `.frames()`.
         Raises:
@@ -141,7 +144,7 @@ class Avatar:
         options = MotionOptions(mouth_gain, audio_offset_s, blink, seed)
         addition = parse_expression(expression, self.bundle.rotation, self.bundle.translation)
         delivery = Delivery(track, options, addition)
-        scene = Scene.of(self.bundle, camera, background, size)
+        scene = Scene.of(self.bundle, camera, background, size, crop)
         sound = Sound(audio)
         return Speech(
             lambda listener: self._perform(sound, delivery, listener), self._drawer(scene), scene,
@@ -150,7 +153,7 @@ class Avatar:
 
     def render(
         self, motion: Motion | str | Path, camera: str | Path | View | CameraPath = "front",
-        background: str | Path | NDArray[np.uint8] = "plate", size: int | None = None,
+        background: str | Path | NDArray[np.uint8] = "plate", size: int | None = None, crop: CropSpec | None = None,
     ) -> Speech:  # fmt: skip
         """Show explicit expressions and poses, without sound.
 
@@ -159,11 +162,12 @@ class Avatar:
             camera: As for `speak`.
             background: As for `speak`.
             size: As for `speak`.
+            crop: As for `speak`.
         Raises:
             InputError: an argument is not valid, or the motion does not fit the avatar.
         """
         explicit = self._explicit(motion)
-        scene = Scene.of(self.bundle, camera, background, size)
+        scene = Scene.of(self.bundle, camera, background, size, crop)
         return Speech(lambda _: iter([explicit]), self._drawer(scene), scene, n_frames=len(explicit), has_sound=False)
 
     def stream(self, audio: SoundSource, **options: Any) -> Iterator[Frame]:

@@ -123,21 +123,6 @@ def composite(rgba: Tensor, background: Picture | None) -> Picture:
     return (rgba.clamp(0.0, 1.0) * 255.0 + 0.5).to(torch.uint8).cpu().numpy()
 
 
-def magnify(rgba: Tensor, width: int, height: int) -> Tensor:
-    """Cut the middle out of a larger picture, or put a smaller one into the middle of transparency.
-
-    Args:
-        rgba: [h, w, C] premultiplied.
-        width: of the result.
-        height: of the result.
-    Returns:
-        [height, width, C].
-    """
-    across, down = width - rgba.shape[1], height - rgba.shape[0]
-    left, top = across // 2, down // 2
-    return torch.nn.functional.pad(rgba, (0, 0, left, across - left, top, down - top))  # negative padding cuts
-
-
 def enlarge(picture: Picture, zoom: float) -> Picture:
     """Scale a picture [H, W, 3] about its middle and keep its size; what is missing at the rim repeats the edge."""
     height, width = picture.shape[:2]

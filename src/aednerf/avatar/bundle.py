@@ -13,7 +13,7 @@ import math
 import shutil
 import tempfile
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from aednerf.core.files import atomic_folder, atomic_path, require_absent
 from aednerf.core.records import ARKIT_NAMES, Camera
 
 SCHEMA_VERSION = 2
+_CAMERA = ("focal_px", "cx", "cy", "width", "height")
 HALF_SECTIONS = ("field.", "motion.")
 HALF_FROM_ELEMENTS = 4096  # smaller tensors (biases, the pose layer) keep their 32 bits: they cost nothing
 
@@ -192,7 +193,7 @@ def _write_files(folder: Path, bundle: Bundle, preview_video: str | Path | None)
     record = {
         "schema": "aednerf.avatar", "schema_version": SCHEMA_VERSION, "written_by": f"aednerf {__version__}",
         "synthetic": bundle.synthetic, "consent": bundle.consent, "licences": list(bundle.licences),
-        "preset": bundle.preset, "camera": asdict(bundle.camera),
+        "preset": bundle.preset, "camera": {name: getattr(bundle.camera, name) for name in _CAMERA},
         "pose": {"rotation": bundle.rotation.tolist(), "translation": bundle.translation.tolist()},
         "expression_names": list(ARKIT_NAMES), "field": bundle.field_config, "motion": bundle.motion_config,
         "training": bundle.training, "files": files,

@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aednerf.avatar.background import Background, Still, composite, enlarge, magnify, parse_background
+from aednerf.avatar.background import Background, Still, composite, cover, enlarge, parse_background
 from aednerf.avatar.bundle import Bundle
 from aednerf.avatar.camera import CameraPath, View, parse_camera
-from aednerf.core.errors import InputError
+from aednerf.avatar.framing import CropSpec, framed
 from aednerf.core.records import Camera
-
-MIN_SIDE, MAX_SIDE = 16, 4096
 
 Draw = Callable[[Camera, NDArray[np.float32] | None], Tensor]
 """(camera, view [3, 4] or None) -> premultiplied RGBA [H, W, 4] of the person."""
@@ -27,7 +25,7 @@ class Scene:
     """Camera, background and size of a rendering."""
 
     camera: Camera
-    """The recording's camera at the size of the output."""
+    """The recording's camera, cropped and at the size of the output."""
 
     path: CameraPath
     background: Background
@@ -40,7 +38,7 @@ class Scene:
     @staticmethod
     def of(
         bundle: Bundle, camera: str | Path | View | CameraPath, background: str | Path | NDArray[np.uint8],
-        size: int | None,
+        size: int | None, crop: CropSpec | None = None,
     ) -> Scene:  # fmt: skip
         """Read a scene as users write it.
 
@@ -49,15 +47,13 @@ class Scene:
             camera: See `camera.parse_camera`.
             background: See `background.parse_background`.
             size: Width of the output in pixels, even; None keeps the recording's.
+            crop: The part of the recording's picture to show, see `framing.framed`; None is all of it.
         Raises:
             InputError: one of them is not valid.
         """
-        base = bundle.camera
-        if size is not None:
-            if not MIN_SIDE <= size <= MAX_SIDE or size % 2:
-                raise InputError(f"The size must be an even number in [{MIN_SIDE}, {MAX_SIDE}], got {size}.")
-            base = base.resized(size, max(2, 2 * round(base.height * size / base.width / 2)))
-        behind = parse_background(background, base.width, base.height, bundle.background)
+        plate = cover(bundle.background, bundle.camera.width, bundle.camera.height)
+        base, plate = framed(bundle.camera, plate, bundle.translation, crop, size)
+        behind = parse_background(background, base.width, base.height, plate)
         is_plate = isinstance(background, str) and background == "plate"
         return Scene(base, parse_camera(camera), behind, bundle.translation, is_plate)
 
@@ -75,12 +71,6 @@ class Scene:
             draw: What draws the person.
         """
         view = self.path.at(time_s)
-        transform = view.transform(self.centre)
-        if view.zoom == 1.0:
-            return composite(draw(self.camera, transform), behind)
-        # Zoom is a larger rendering, cut to size: head and torso stay joined, whatever camera the torso follows.
-        width, height = self.camera.width, self.camera.height
-        larger = self.camera.resized(max(2, round(width * view.zoom)), max(2, round(height * view.zoom)))
-        if self.is_plate and behind is not None:
+        if self.is_plate and behind is not None and view.zoom != 1.0:
             behind = enlarge(behind, view.zoom)
-        return composite(magnify(draw(larger, transform), width, height), behind)
+        return composite(draw(self.camera.zoomed(view.zoom), view.transform(self.centre)), behind)

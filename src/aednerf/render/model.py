@@ -20,7 +20,7 @@ from aednerf.field.torso import TorsoField
 from aednerf.ops.compilation import can_compile
 from aednerf.ops.composite import over
 from aednerf.render.captured import PLAIN_STAGES, CapturedPicture, Drawn, Stages, capacity_for, render_listed
-from aednerf.render.rays import Rays, cast, intrinsics_of, pixel_grid
+from aednerf.render.rays import Rays, cast, intrinsics_of, pixel_grid, recorded_of
 from aednerf.render.volume import Field, Space, render_frame
 
 
@@ -37,6 +37,8 @@ class Moment(NamedTuple):
     """[1, K]."""
     intrinsics: Tensor
     """[1, 3] focal length, cx, cy in pixels."""
+    recorded: Tensor
+    """[4] left, top, width, height of the recording's picture in the drawn one, pixels: where the torso stands."""
     view: Tensor
     """[3, 4] a rigid motion of the posed head in the camera's space."""
     shot: Tensor
@@ -85,7 +87,7 @@ class AvatarModel(nn.Module):
             translation: [3] tracked head-to-camera translation, metres.
             expression: [52] ARKit coefficients.
             residual: [K] the person's residual code.
-            camera: the picture's camera.
+            camera: the picture's camera; what lies outside of the recording's picture stays empty.
             view: [3, 4] a rigid motion applied to the posed head in the camera's space (a user's camera); the torso
                 stays as the recording's camera sees it.
             shot: the shot of the recording whose posture the torso takes; None is the avatar's own choice.
@@ -98,6 +100,7 @@ class AvatarModel(nn.Module):
             moment = Moment(
                 self._tensor(rotation)[None], self._tensor(translation)[None], self._tensor(expression)[None],
                 self._tensor(residual)[None], intrinsics_of(camera, self.device),
+                recorded_of(camera, self.device),
                 torch.eye(3, 4, device=self.device) if view is None else self._tensor(view),
                 torch.tensor([self.config.shown_shot if shot is None else shot], device=self.device),
             )  # fmt: skip
@@ -122,9 +125,10 @@ class AvatarModel(nn.Module):
         posture = self.pose.standardise(moment.rotation, moment.translation)
         state = self.head.prepare(moment.expression, moment.residual, self._turn_under_light(moment))
         head = draw_head(lambda points: shade(points, state), cast(pixels, moment.intrinsics, turned, moved))
-        places = torch.stack([pixels[..., 0] / width, pixels[..., 1] / height], dim=-1) * 2 - 1
+        places = (pixels - moment.recorded[:2]) / moment.recorded[2:] * 2 - 1
         behind, _ = torso(places, posture, moment.shot)
-        return over(head, behind[0]).view(height, width, 4).clamp(0.0, 1.0)
+        is_recorded = (places[0].abs() <= 1.0).all(-1, keepdim=True)  # what lies beyond was never seen
+        return (over(head, behind[0]) * is_recorded).view(height, width, 4).clamp(0.0, 1.0)
 
     def _turn_under_light(self, moment: Moment) -> Tensor:
         """Return [1, 3]: the head's standardised turn as its shading sees it.
