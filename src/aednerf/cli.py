@@ -237,6 +237,7 @@ def speak(
     seed: int = 0,
     size: Annotated[int | None, arg(metavar="INT")] = None,
     crop: Annotated[str | None, arg(metavar="LEFT,TOP,WIDTH,HEIGHT")] = None,
+    stereo: Annotated[float | None, arg(metavar="MM")] = None,
     device: Device = "auto",
     force: bool = False,
 ) -> None:
@@ -262,6 +263,7 @@ def speak(
         size: width of the picture in pixels, even; by default the recording's, or the crop's.
         crop: the part of the recording's picture to show: head, or left, top, width and height, in its pixels or as
             shares of it (0.2,0.1,0.6,0.6); by default all of it.
+        stereo: two pictures side by side, for eyes so many millimetres apart (people's: 63); SIZE is each one's width.
         device: where to compute; auto takes the GPU where there is one.
         force: replace an output that exists.
     """
@@ -281,7 +283,7 @@ def speak(
     for path, output in zip(audio, outputs, strict=True):
         speech = loaded.speak(
             path, emotion, intensity, emotion_track, camera, background, expression, mouth_gain, audio_offset,
-            not no_blink, seed, size, crop,
+            not no_blink, seed, size, crop, stereo,
         )  # fmt: skip
         with Steps() as steps:
             speech.save(output, force, steps)
@@ -300,6 +302,7 @@ def render(
     background: str = "plate",
     size: Annotated[int | None, arg(metavar="INT")] = None,
     crop: Annotated[str | None, arg(metavar="LEFT,TOP,WIDTH,HEIGHT")] = None,
+    stereo: Annotated[float | None, arg(metavar="MM")] = None,
     device: Device = "auto",
     force: bool = False,
 ) -> None:
@@ -315,13 +318,14 @@ def render(
         background: as for `aednerf speak`.
         size: width of the picture in pixels, even; by default the recording's, or the crop's.
         crop: as for `aednerf speak`.
+        stereo: as for `aednerf speak`.
         device: where to compute; auto takes the GPU where there is one.
         force: replace an output that exists.
     """
     from aednerf.avatar.avatar import Avatar
     from aednerf.terminal import Steps
 
-    shown = Avatar.load(avatar, device).render(motion, camera, background, size, crop)
+    shown = Avatar.load(avatar, device).render(motion, camera, background, size, crop, stereo)
     with Steps() as steps:
         print(shown.save(out, force, steps))
 

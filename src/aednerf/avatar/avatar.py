@@ -112,7 +112,7 @@ class Avatar:
         emotion_track: str | Path | EmotionTrack | None = None, camera: str | Path | View | CameraPath = "front",
         background: str | Path | NDArray[np.uint8] = "plate", expression: ExpressionSpec | None = None,
         mouth_gain: float = 1.0, audio_offset_s: float = 0.0, blink: bool = True, seed: int = 0,
-        size: int | None = None, crop: CropSpec | None = None,
+        size: int | None = None, crop: CropSpec | None = None, stereo_mm: float | None = None,
     ) -> Speech:  # fmt: skip
         """Make the avatar say something; nothing is rendered before the frames are asked for.
 
@@ -133,6 +133,8 @@ class Avatar:
             size: Width of the output in pixels, even; None is the recording's, or the crop's.
             crop: The part of the recording's picture to show: `head`, or left, top, width and height, as text or
                 numbers, in pixels of it or as shares; None is all of it.
+            stereo_mm: Distance of two eyes in millimetres (people's are 63): two pictures side by side, the left eye's
+                on the left, that converge on the head. Each is as large as one picture without; None is one picture.
         Returns:
             The speech, to be saved, or iterated by `.frames()`.
         Raises:
@@ -144,7 +146,7 @@ class Avatar:
         options = MotionOptions(mouth_gain, audio_offset_s, blink, seed)
         addition = parse_expression(expression, self.bundle.rotation, self.bundle.translation)
         delivery = Delivery(track, options, addition)
-        scene = Scene.of(self.bundle, camera, background, size, crop)
+        scene = Scene.of(self.bundle, camera, background, size, crop, stereo_mm)
         sound = Sound(audio)
         return Speech(
             lambda listener: self._perform(sound, delivery, listener), self._drawer(scene), scene,
@@ -154,6 +156,7 @@ class Avatar:
     def render(
         self, motion: Motion | str | Path, camera: str | Path | View | CameraPath = "front",
         background: str | Path | NDArray[np.uint8] = "plate", size: int | None = None, crop: CropSpec | None = None,
+        stereo_mm: float | None = None,
     ) -> Speech:  # fmt: skip
         """Show explicit expressions and poses, without sound.
 
@@ -163,11 +166,12 @@ class Avatar:
             background: As for `speak`.
             size: As for `speak`.
             crop: As for `speak`.
+            stereo_mm: As for `speak`.
         Raises:
             InputError: an argument is not valid, or the motion does not fit the avatar.
         """
         explicit = self._explicit(motion)
-        scene = Scene.of(self.bundle, camera, background, size, crop)
+        scene = Scene.of(self.bundle, camera, background, size, crop, stereo_mm)
         return Speech(lambda _: iter([explicit]), self._drawer(scene), scene, n_frames=len(explicit), has_sound=False)
 
     def stream(self, audio: SoundSource, **options: Any) -> Iterator[Frame]:

@@ -14,6 +14,7 @@ from aednerf.avatar.background import Background, Still, composite, cover, enlar
 from aednerf.avatar.bundle import Bundle
 from aednerf.avatar.camera import CameraPath, View, parse_camera
 from aednerf.avatar.framing import CropSpec, framed
+from aednerf.avatar.stereo import baseline_m, eyes
 from aednerf.core.records import Camera
 
 Draw = Callable[[Camera, NDArray[np.float32] | None], Tensor]
@@ -25,7 +26,7 @@ class Scene:
     """Camera, background and size of a rendering."""
 
     camera: Camera
-    """The recording's camera, cropped and at the size of the output."""
+    """The recording's camera, cropped and at the size of the output, or of one eye's half of it."""
 
     path: CameraPath
     background: Background
@@ -35,10 +36,13 @@ class Scene:
     is_plate: bool = False
     """Whether the background is the recording's own, which is enlarged with the person."""
 
+    baseline_m: float = 0.0
+    """Distance of two eyes whose pictures stand side by side; 0 is one picture."""
+
     @staticmethod
     def of(
         bundle: Bundle, camera: str | Path | View | CameraPath, background: str | Path | NDArray[np.uint8],
-        size: int | None, crop: CropSpec | None = None,
+        size: int | None, crop: CropSpec | None = None, stereo_mm: float | None = None,
     ) -> Scene:  # fmt: skip
         """Read a scene as users write it.
 
@@ -48,6 +52,7 @@ class Scene:
             background: See `background.parse_background`.
             size: Width of the output in pixels, even; None keeps the recording's.
             crop: The part of the recording's picture to show, see `framing.framed`; None is all of it.
+            stereo_mm: Distance of two eyes, millimetres; None is one picture.
         Raises:
             InputError: one of them is not valid.
         """
@@ -55,7 +60,17 @@ class Scene:
         base, plate = framed(bundle.camera, plate, bundle.translation, crop, size)
         behind = parse_background(background, base.width, base.height, plate)
         is_plate = isinstance(background, str) and background == "plate"
-        return Scene(base, parse_camera(camera), behind, bundle.translation, is_plate)
+        return Scene(base, parse_camera(camera), behind, bundle.translation, is_plate, baseline_m(stereo_mm))
+
+    @property
+    def width(self) -> int:
+        """Width of the output in pixels."""
+        return self.camera.width * (2 if self.baseline_m else 1)
+
+    @property
+    def height(self) -> int:
+        """Height of the output in pixels."""
+        return self.camera.height
 
     @property
     def is_transparent(self) -> bool:
@@ -67,10 +82,11 @@ class Scene:
 
         Args:
             time_s: From the start of the speech.
-            behind: [H, W, 3] the background at that moment; None is transparent.
+            behind: [H, W, 3] the background at that moment, of each eye; None is transparent.
             draw: What draws the person.
         """
         view = self.path.at(time_s)
         if self.is_plate and behind is not None and view.zoom != 1.0:
             behind = enlarge(behind, view.zoom)
-        return composite(draw(self.camera.zoomed(view.zoom), view.transform(self.centre)), behind)
+        pair = eyes(self.camera.zoomed(view.zoom), view.transform(self.centre), self.centre, self.baseline_m)
+        return np.concatenate([composite(draw(camera, motion), behind) for camera, motion in pair], axis=1)

@@ -65,7 +65,7 @@ class Speech:
         """
         scene = self.scene
         path = check_output(path, transparent=scene.is_transparent, force=force)
-        with open_output(path, scene.camera.width, scene.camera.height, with_audio=self._has_sound) as sink:
+        with open_output(path, scene.width, scene.height, with_audio=self._has_sound) as sink:
             count = 0
             for count, frame in enumerate(self.frames(sink.write_audio), start=1):
                 sink.write(frame.rgba)
