@@ -45,6 +45,19 @@ class FakePerson(nn.Module):
         picture[~((x > left) & (x < left + width) & (y > top) & (y < top + height))] = 0
         return torch.from_numpy(picture)
 
+    def surface(
+        self, rotation: np.ndarray, translation: np.ndarray, expression: np.ndarray, residual: np.ndarray,
+        camera: Camera, *, view: np.ndarray | None = None,
+    ) -> Tensor:  # fmt: skip
+        picture = self.render(rotation, translation, expression, residual, camera, view=view)
+        position = translation if view is None else view[:, :3] @ translation + view[:, 3]
+        x, y = np.arange(camera.width) + 0.5, np.arange(camera.height)[:, None] + 0.5
+        place = np.empty((camera.height, camera.width, 3), np.float32)
+        place[..., 0] = (camera.cx - x) * position[2] / camera.focal_px
+        place[..., 1] = (y - camera.cy) * position[2] / camera.focal_px
+        place[..., 2] = position[2]
+        return torch.cat([torch.from_numpy(place), (picture[..., :1] == 0.5).float()], dim=-1)
+
 
 class FakeVoice:
     """Opens the jaw as loud as the sound is, frame by frame; the head stays at `MEAN_POSITION`."""

@@ -238,6 +238,7 @@ def speak(
     size: Annotated[int | None, arg(metavar="INT")] = None,
     crop: Annotated[str | None, arg(metavar="LEFT,TOP,WIDTH,HEIGHT")] = None,
     stereo: Annotated[float | None, arg(metavar="MM")] = None,
+    aov: Annotated[str | None, arg(metavar="LAYERS")] = None,
     device: Device = "auto",
     force: bool = False,
 ) -> None:
@@ -264,6 +265,8 @@ def speak(
         crop: the part of the recording's picture to show: head, or left, top, width and height, in its pixels or as
             shares of it (0.2,0.1,0.6,0.6); by default all of it.
         stereo: two pictures side by side, for eyes so many millimetres apart (people's: 63); SIZE is each one's width.
+        aov: layers for compositing, depth or normal or depth,normal: each a folder of PNG pictures beside OUT, such as
+            hello-depth (16 bits, millimetres to the head) and hello-normal.
         device: where to compute; auto takes the GPU where there is one.
         force: replace an output that exists.
     """
@@ -283,7 +286,7 @@ def speak(
     for path, output in zip(audio, outputs, strict=True):
         speech = loaded.speak(
             path, emotion, intensity, emotion_track, camera, background, expression, mouth_gain, audio_offset,
-            not no_blink, seed, size, crop, stereo,
+            not no_blink, seed, size, crop, stereo, aov,
         )  # fmt: skip
         with Steps() as steps:
             speech.save(output, force, steps)
@@ -303,6 +306,7 @@ def render(
     size: Annotated[int | None, arg(metavar="INT")] = None,
     crop: Annotated[str | None, arg(metavar="LEFT,TOP,WIDTH,HEIGHT")] = None,
     stereo: Annotated[float | None, arg(metavar="MM")] = None,
+    aov: Annotated[str | None, arg(metavar="LAYERS")] = None,
     device: Device = "auto",
     force: bool = False,
 ) -> None:
@@ -319,13 +323,14 @@ def render(
         size: width of the picture in pixels, even; by default the recording's, or the crop's.
         crop: as for `aednerf speak`.
         stereo: as for `aednerf speak`.
+        aov: as for `aednerf speak`.
         device: where to compute; auto takes the GPU where there is one.
         force: replace an output that exists.
     """
     from aednerf.avatar.avatar import Avatar
     from aednerf.terminal import Steps
 
-    shown = Avatar.load(avatar, device).render(motion, camera, background, size, crop, stereo)
+    shown = Avatar.load(avatar, device).render(motion, camera, background, size, crop, stereo, aov)
     with Steps() as steps:
         print(shown.save(out, force, steps))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from aednerf.avatar.background import Background, Still, composite, cover, enlar
 from aednerf.avatar.bundle import Bundle
 from aednerf.avatar.camera import CameraPath, View, parse_camera
 from aednerf.avatar.framing import CropSpec, framed
-from aednerf.avatar.stereo import baseline_m, eyes
+from aednerf.avatar.layers import layers_of, parse_layers
+from aednerf.avatar.stereo import Eye, baseline_m, eyes
 from aednerf.core.records import Camera
 
 Draw = Callable[[Camera, NDArray[np.float32] | None], Tensor]
@@ -39,10 +40,14 @@ class Scene:
     baseline_m: float = 0.0
     """Distance of two eyes whose pictures stand side by side; 0 is one picture."""
 
+    layers: tuple[str, ...] = ()
+    """What is made of the head beside the picture: of `layers.LAYERS`."""
+
     @staticmethod
     def of(
         bundle: Bundle, camera: str | Path | View | CameraPath, background: str | Path | NDArray[np.uint8],
         size: int | None, crop: CropSpec | None = None, stereo_mm: float | None = None,
+        aov: str | Iterable[str] | None = None,
     ) -> Scene:  # fmt: skip
         """Read a scene as users write it.
 
@@ -53,6 +58,7 @@ class Scene:
             size: Width of the output in pixels, even; None keeps the recording's.
             crop: The part of the recording's picture to show, see `framing.framed`; None is all of it.
             stereo_mm: Distance of two eyes, millimetres; None is one picture.
+            aov: Layers to make beside the picture, see `layers.parse_layers`.
         Raises:
             InputError: one of them is not valid.
         """
@@ -60,7 +66,9 @@ class Scene:
         base, plate = framed(bundle.camera, plate, bundle.translation, crop, size)
         behind = parse_background(background, base.width, base.height, plate)
         is_plate = isinstance(background, str) and background == "plate"
-        return Scene(base, parse_camera(camera), behind, bundle.translation, is_plate, baseline_m(stereo_mm))
+        return Scene(
+            base, parse_camera(camera), behind, bundle.translation, is_plate, baseline_m(stereo_mm), parse_layers(aov)
+        )
 
     @property
     def width(self) -> int:
@@ -88,5 +96,20 @@ class Scene:
         view = self.path.at(time_s)
         if self.is_plate and behind is not None and view.zoom != 1.0:
             behind = enlarge(behind, view.zoom)
-        pair = eyes(self.camera.zoomed(view.zoom), view.transform(self.centre), self.centre, self.baseline_m)
-        return np.concatenate([composite(draw(camera, motion), behind) for camera, motion in pair], axis=1)
+        pair = [composite(draw(camera, motion), behind) for camera, motion in self._eyes(view)]
+        return np.concatenate(pair, axis=1)
+
+    def measure(self, time_s: float, surface: Draw) -> dict[str, NDArray[np.float32]]:
+        """Return the layers of one moment.
+
+        Args:
+            time_s: From the start of the speech.
+            surface: What draws where the head's surface is, see `AvatarModel.surface`.
+        """
+        if not self.layers:
+            return {}
+        pair = [layers_of(surface(*eye), self.layers) for eye in self._eyes(self.path.at(time_s))]
+        return {name: np.concatenate([found[name] for found in pair], axis=1) for name in self.layers}
+
+    def _eyes(self, view: View) -> list[Eye]:
+        return eyes(self.camera.zoomed(view.zoom), view.transform(self.centre), self.centre, self.baseline_m)

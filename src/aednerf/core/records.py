@@ -5,6 +5,7 @@ Axes, units and signs are on one page, `docs/conventions.md`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -164,3 +165,6 @@ class Frame:
 
     time_s: float
     """When it is shown, from the start of the speech."""
+
+    layers: Mapping[str, Array] = field(default_factory=dict)
+    """What was asked for beside the picture: `depth` [H, W] in metres, `normal` [H, W, 3] in the camera's space."""

@@ -54,6 +54,12 @@ def recorded_of(camera: Camera, device: torch.device) -> Tensor:
     return torch.tensor(recorded, dtype=torch.float32, device=device)
 
 
+def is_inside(pixels: Tensor, rectangle: Tensor) -> Tensor:
+    """Return [R, 1] bool: which places [R, 2] lie in a rectangle [4] of left, top, width, height."""
+    inwards = pixels - rectangle[:2]
+    return ((inwards >= 0) & (inwards <= rectangle[2:])).all(-1, keepdim=True)
+
+
 def intrinsics_of(camera: Camera, device: torch.device) -> Tensor:
     """Return [1, 3]: focal length, cx, cy in pixels."""
     return torch.tensor([[camera.focal_px, camera.cx, camera.cy]], dtype=torch.float32, device=device)
