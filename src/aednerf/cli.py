@@ -10,12 +10,15 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixes, Positional, Suppress, arg, subcommand
 
 from aednerf.core.errors import AednerfError, InputError
+
+if TYPE_CHECKING:
+    from aednerf.avatar.speech import Speech
 
 Out = Annotated[Path, arg(aliases=["-o"])]
 Device = Literal["auto", "cpu", "cuda"]
@@ -239,6 +242,7 @@ def speak(
     crop: Annotated[str | None, arg(metavar="LEFT,TOP,WIDTH,HEIGHT")] = None,
     stereo: Annotated[float | None, arg(metavar="MM")] = None,
     aov: Annotated[str | None, arg(metavar="LAYERS")] = None,
+    paste_back: Annotated[Path | None, arg(metavar="VIDEO")] = None,
     device: Device = "auto",
     force: bool = False,
 ) -> None:
@@ -267,6 +271,8 @@ def speak(
         stereo: two pictures side by side, for eyes so many millimetres apart (people's: 63); SIZE is each one's width.
         aov: layers for compositing, depth or normal or depth,normal: each a folder of PNG pictures beside OUT, such as
             hello-depth (16 bits, millimetres to the head) and hello-normal.
+        paste_back: the original video of the recording: the picture is put back into it, in its place and size; what
+            surrounds it is the recording itself, over and over.
         device: where to compute; auto takes the GPU where there is one.
         force: replace an output that exists.
     """
@@ -286,13 +292,13 @@ def speak(
     for path, output in zip(audio, outputs, strict=True):
         speech = loaded.speak(
             path, emotion, intensity, emotion_track, camera, background, expression, mouth_gain, audio_offset,
-            not no_blink, seed, size, crop, stereo, aov,
+            not no_blink, seed, size, crop, stereo, aov, paste_back,
         )  # fmt: skip
         with Steps() as steps:
             speech.save(output, force, steps)
         if motion_out:
             save_motion(motion_out, speech.motion)
-        print(output)
+        _tell(output, speech)
 
 
 def render(
@@ -307,6 +313,7 @@ def render(
     crop: Annotated[str | None, arg(metavar="LEFT,TOP,WIDTH,HEIGHT")] = None,
     stereo: Annotated[float | None, arg(metavar="MM")] = None,
     aov: Annotated[str | None, arg(metavar="LAYERS")] = None,
+    paste_back: Annotated[Path | None, arg(metavar="VIDEO")] = None,
     device: Device = "auto",
     force: bool = False,
 ) -> None:
@@ -324,15 +331,17 @@ def render(
         crop: as for `aednerf speak`.
         stereo: as for `aednerf speak`.
         aov: as for `aednerf speak`.
+        paste_back: as for `aednerf speak`.
         device: where to compute; auto takes the GPU where there is one.
         force: replace an output that exists.
     """
     from aednerf.avatar.avatar import Avatar
     from aednerf.terminal import Steps
 
-    shown = Avatar.load(avatar, device).render(motion, camera, background, size, crop, stereo, aov)
+    shown = Avatar.load(avatar, device).render(motion, camera, background, size, crop, stereo, aov, paste_back)
     with Steps() as steps:
-        print(shown.save(out, force, steps))
+        shown.save(out, force, steps)
+    _tell(out, shown)
 
 
 def evaluate(
@@ -470,6 +479,13 @@ def capture_import(
     print(*(f"note: {note}\n" for note in made.notes), sep="", end="")
     path = made.capture.path
     print(f"{path}: {made.capture.n_frames} frames. Look at {path / 'report.html'} before you train.")
+
+
+def _tell(output: Path, speech: Speech) -> None:
+    """Print where an output is, and what is to be known of it."""
+    print(output)
+    if speech.scene.notice:
+        print(f"note: {speech.scene.notice}")
 
 
 def _choice(commands: Mapping[str, Any], words: Sequence[str]) -> Any:

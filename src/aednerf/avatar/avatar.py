@@ -120,7 +120,7 @@ class Avatar:
         background: str | Path | NDArray[np.uint8] = "plate", expression: ExpressionSpec | None = None,
         mouth_gain: float = 1.0, audio_offset_s: float = 0.0, blink: bool = True, seed: int = 0,
         size: int | None = None, crop: CropSpec | None = None, stereo_mm: float | None = None,
-        aov: str | Iterable[str] | None = None,
+        aov: str | Iterable[str] | None = None, paste_back: str | Path | None = None,
     ) -> Speech:  # fmt: skip
         """Make the avatar say something; nothing is rendered before the frames are asked for.
 
@@ -145,6 +145,9 @@ class Avatar:
                 on the left, that converge on the head. Each is as large as one picture without; None is one picture.
             aov: What to make of the head beside the picture, `depth` or `normal` or both: each frame's `layers`, which
                 `save` writes into folders beside the output.
+            paste_back: The original video that the avatar was learned from: the square of it that the avatar shows is
+                put back into it, and the output is as large as that video. What surrounds the square is the recording,
+                over and over.
         Returns:
             The speech, to be saved, or iterated by `.frames()`.
         Raises:
@@ -156,7 +159,7 @@ class Avatar:
         options = MotionOptions(mouth_gain, audio_offset_s, blink, seed)
         addition = parse_expression(expression, self.bundle.rotation, self.bundle.translation)
         delivery = Delivery(track, options, addition)
-        scene = Scene.of(self.bundle, camera, background, size, crop, stereo_mm, aov)
+        scene = Scene.of(self.bundle, camera, background, size, crop, stereo_mm, aov, paste_back)
         sound = Sound(audio)
         return Speech(
             lambda listener: self._perform(sound, delivery, listener), self._drawer(scene), scene,
@@ -167,6 +170,7 @@ class Avatar:
         self, motion: Motion | str | Path, camera: str | Path | View | CameraPath = "front",
         background: str | Path | NDArray[np.uint8] = "plate", size: int | None = None, crop: CropSpec | None = None,
         stereo_mm: float | None = None, aov: str | Iterable[str] | None = None,
+        paste_back: str | Path | None = None,
     ) -> Speech:  # fmt: skip
         """Show explicit expressions and poses, without sound.
 
@@ -178,11 +182,12 @@ class Avatar:
             crop: As for `speak`.
             stereo_mm: As for `speak`.
             aov: As for `speak`.
+            paste_back: As for `speak`.
         Raises:
             InputError: an argument is not valid, or the motion does not fit the avatar.
         """
         explicit = self._explicit(motion)
-        scene = Scene.of(self.bundle, camera, background, size, crop, stereo_mm, aov)
+        scene = Scene.of(self.bundle, camera, background, size, crop, stereo_mm, aov, paste_back)
         return Speech(lambda _: iter([explicit]), self._drawer(scene), scene, n_frames=len(explicit), has_sound=False)
 
     def stream(self, audio: SoundSource, **options: Any) -> Iterator[Frame]:

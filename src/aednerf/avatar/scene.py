@@ -12,10 +12,12 @@ from torch import Tensor
 
 from aednerf.avatar.background import Background, Still, composite, cover, enlarge, parse_background
 from aednerf.avatar.bundle import Bundle
-from aednerf.avatar.camera import CameraPath, View, parse_camera
+from aednerf.avatar.camera import CameraPath, KeyedPath, View, parse_camera
 from aednerf.avatar.framing import CropSpec, framed
 from aednerf.avatar.layers import layers_of, parse_layers
+from aednerf.avatar.paste import NOTICE, Surroundings
 from aednerf.avatar.stereo import Eye, baseline_m, eyes
+from aednerf.core.errors import InputError
 from aednerf.core.records import Camera
 
 Draw = Callable[[Camera, NDArray[np.float32] | None], Tensor]
@@ -40,6 +42,9 @@ class Scene:
     baseline_m: float = 0.0
     """Distance of two eyes whose pictures stand side by side; 0 is one picture."""
 
+    surroundings: Surroundings | None = None
+    """The recording around the picture; it is then also the background."""
+
     layers: tuple[str, ...] = ()
     """What is made of the head beside the picture: of `layers.LAYERS`."""
 
@@ -47,7 +52,7 @@ class Scene:
     def of(
         bundle: Bundle, camera: str | Path | View | CameraPath, background: str | Path | NDArray[np.uint8],
         size: int | None, crop: CropSpec | None = None, stereo_mm: float | None = None,
-        aov: str | Iterable[str] | None = None,
+        aov: str | Iterable[str] | None = None, paste_back: str | Path | None = None,
     ) -> Scene:  # fmt: skip
         """Read a scene as users write it.
 
@@ -59,26 +64,45 @@ class Scene:
             crop: The part of the recording's picture to show, see `framing.framed`; None is all of it.
             stereo_mm: Distance of two eyes, millimetres; None is one picture.
             aov: Layers to make beside the picture, see `layers.parse_layers`.
+            paste_back: The recording to put the picture back into; goes with a camera without zoom alone.
         Raises:
             InputError: one of them is not valid.
         """
+        path = parse_camera(camera)
+        if paste_back is not None:
+            others = (size, crop, stereo_mm, aov)
+            if any(other is not None for other in others) or str(background) != "plate" or _zooms(path):
+                raise InputError(
+                    "--paste-back keeps the recording's size, crop, zoom and background: it goes without --size, "
+                    "--crop, --stereo, --aov, --background and zoom. Leave these out."
+                )
+            around = Surroundings.of(bundle, paste_back)
+            square = bundle.camera.resized(around.place.size, around.place.size)
+            return Scene(square, path, around, bundle.translation, surroundings=around)
         plate = cover(bundle.background, bundle.camera.width, bundle.camera.height)
         base, plate = framed(bundle.camera, plate, bundle.translation, crop, size)
         behind = parse_background(background, base.width, base.height, plate)
         is_plate = isinstance(background, str) and background == "plate"
         return Scene(
-            base, parse_camera(camera), behind, bundle.translation, is_plate, baseline_m(stereo_mm), parse_layers(aov)
+            base, path, behind, bundle.translation, is_plate, baseline_m(stereo_mm), layers=parse_layers(aov)
         )
 
     @property
     def width(self) -> int:
         """Width of the output in pixels."""
+        if self.surroundings is not None:
+            return self.surroundings.width
         return self.camera.width * (2 if self.baseline_m else 1)
 
     @property
     def height(self) -> int:
         """Height of the output in pixels."""
-        return self.camera.height
+        return self.camera.height if self.surroundings is None else self.surroundings.height
+
+    @property
+    def notice(self) -> str:
+        """What is to be said of the pictures; empty where there is nothing special."""
+        return "" if self.surroundings is None else NOTICE
 
     @property
     def is_transparent(self) -> bool:
@@ -94,6 +118,9 @@ class Scene:
             draw: What draws the person.
         """
         view = self.path.at(time_s)
+        if self.surroundings is not None and behind is not None:
+            square = composite(draw(self.camera, view.transform(self.centre)), self.surroundings.plate)
+            return self.surroundings.around(square[..., :3], behind)
         if self.is_plate and behind is not None and view.zoom != 1.0:
             behind = enlarge(behind, view.zoom)
         pair = [composite(draw(camera, motion), behind) for camera, motion in self._eyes(view)]
@@ -113,3 +140,7 @@ class Scene:
 
     def _eyes(self, view: View) -> list[Eye]:
         return eyes(self.camera.zoomed(view.zoom), view.transform(self.centre), self.centre, self.baseline_m)
+
+
+def _zooms(path: CameraPath) -> bool:
+    return isinstance(path, KeyedPath) and any(view.zoom != 1.0 for view in path.views)

@@ -68,7 +68,7 @@ class Speech:
         scene = self.scene
         path = check_output(path, transparent=scene.is_transparent, force=force)
         folders = layer_folders(path, scene.layers, force)
-        opened = open_output(path, scene.width, scene.height, with_audio=self._has_sound)
+        opened = open_output(path, scene.width, scene.height, with_audio=self._has_sound, notice=scene.notice)
         with opened as sink, open_layers(folders) as write_layers:
             count = 0
             for count, frame in enumerate(self.frames(sink.write_audio), start=1):
