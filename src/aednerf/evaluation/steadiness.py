@@ -72,8 +72,8 @@ class Step:
         missed = np.linalg.norm(back + _moved(forth, came_from), axis=-1)
         return Step(
             came_from, (parts_now != 0) & is_inside & (missed < _SAME_PLACE_PX),
-            _far_from((parts_before != 0) | (parts_now != 0)),
-            _far_from((parts_before == HEAD_LABEL) | (parts_now == HEAD_LABEL)),
+            far_from((parts_before != 0) | (parts_now != 0)),
+            far_from((parts_before == HEAD_LABEL) | (parts_now == HEAD_LABEL)),
         )  # fmt: skip
 
     def changes(self, before: Picture, now: Picture) -> tuple[float, float, float]:
@@ -122,8 +122,9 @@ def difference(a: Picture, b: Picture, mask: Mask) -> float:
     return float(np.abs(a[mask].astype(np.float32) - b[mask]).mean()) if mask.any() else math.nan
 
 
-def _far_from(mask: Mask) -> Mask:
-    edge = 2 * MARGIN_PX + 1
+def far_from(mask: Mask, margin_px: int = MARGIN_PX) -> Mask:
+    """Return the pixels [H, W] that lie farther than a margin from a mask."""
+    edge = 2 * margin_px + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (edge, edge))
     return ~cv2.dilate(mask.astype(np.uint8), disc).astype(bool)
 
