@@ -96,7 +96,7 @@ def assets_pack_ict(source: Positional[Path], /, *, out: Out) -> None:
 
 
 def demo(*, out: Out = Path("demo"), train: bool = False, device: Device = "auto", force: bool = False) -> None:
-    """Let the computer-generated person who comes with the program speak: four emotions, three views, two backgrounds.
+    """Let the computer-generated person who comes with the program speak: four emotions, an orbit, two backgrounds.
 
     Needs no network, no third-party model and no GPU: some minutes on a processor.
 

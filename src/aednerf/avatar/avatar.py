@@ -232,7 +232,8 @@ class Avatar:
             for row in range(len(motion)):
                 time_s, person = n_done / FPS, self._pose(motion, row)
                 picture = scene.picture(time_s, next(backgrounds), person(self.model.render))
-                yield Frame(picture, time_s, scene.measure(time_s, person(self.model.surface)))
+                layers = scene.measure(time_s, person(self.model.surface)) if scene.layers else {}
+                yield Frame(picture, time_s, layers)
                 n_done += 1
 
     def _pose(self, motion: Motion, row: int) -> Callable[[Callable[..., Tensor]], Draw]:

@@ -133,8 +133,6 @@ class Scene:
             time_s: From the start of the speech.
             surface: What draws where the head's surface is, see `AvatarModel.surface`.
         """
-        if not self.layers:
-            return {}
         pair = [layers_of(surface(*eye), self.layers) for eye in self._eyes(self.path.at(time_s))]
         return {name: np.concatenate([found[name] for found in pair], axis=1) for name in self.layers}
 
