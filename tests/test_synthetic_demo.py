@@ -14,7 +14,7 @@ import torch
 
 from aednerf import cli
 from aednerf.avatar.avatar import Avatar
-from aednerf.avatar.bundle import SYNTHETIC
+from aednerf.avatar.bundle import SYNTHETIC, Place, load_bundle
 from aednerf.capture.capture import Capture
 from aednerf.core.errors import InputError
 from aednerf.core.units import FPS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
@@ -176,6 +176,7 @@ def test_training_again_writes_beside_the_video(trained):
     made, steps = trained
     assert {"loading frames", "training", "render"} <= steps
     assert made.avatar == made.video.parent / "mara.aednerf" and made.n_frames == 5 * N_TAKES
+    assert load_bundle(made.avatar).place == Place("tiny0.mp4", 64, 64, 0, 0, 64, 0, 33)
     names = {path.name for path in made.avatar.parent.iterdir()}
     assert names == {"demo.mp4", "demo.png", "evening.png", "mara.aednerf"}
 
