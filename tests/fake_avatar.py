@@ -39,9 +39,24 @@ class FakePerson(nn.Module):
         radius = camera.focal_px * HEAD_RADIUS_M / -position[2]
         x, y = np.arange(camera.width) + 0.5, np.arange(camera.height)[:, None] + 0.5
         picture = np.zeros((camera.height, camera.width, 4), np.float32)
-        picture[int(0.85 * camera.height) :] = (1, 0, 0, 1)
+        left, top, width, height = camera.recorded or (0.0, 0.0, camera.width, camera.height)
+        picture[(y > top + 0.85 * height - 1) & (x > 0)] = (1, 0, 0, 1)
         picture[(x - u) ** 2 + (y - v) ** 2 < radius**2] = (0.5, expression[JAW_OPEN], 0.5 + 0.5 * residual[0], 1)
+        picture[~((x > left) & (x < left + width) & (y > top) & (y < top + height))] = 0
         return torch.from_numpy(picture)
+
+    def surface(
+        self, rotation: np.ndarray, translation: np.ndarray, expression: np.ndarray, residual: np.ndarray,
+        camera: Camera, *, view: np.ndarray | None = None,
+    ) -> Tensor:  # fmt: skip
+        picture = self.render(rotation, translation, expression, residual, camera, view=view)
+        position = translation if view is None else view[:, :3] @ translation + view[:, 3]
+        x, y = np.arange(camera.width) + 0.5, np.arange(camera.height)[:, None] + 0.5
+        place = np.empty((camera.height, camera.width, 3), np.float32)
+        place[..., 0] = (camera.cx - x) * position[2] / camera.focal_px
+        place[..., 1] = (y - camera.cy) * position[2] / camera.focal_px
+        place[..., 2] = position[2]
+        return torch.cat([torch.from_numpy(place), (picture[..., :1] == 0.5).float()], dim=-1)
 
 
 class FakeVoice:

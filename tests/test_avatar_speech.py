@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from aednerf.avatar.avatar import Avatar
-from aednerf.avatar.background import LoopedVideo, composite, cover, enlarge, magnify, parse_background
+from aednerf.avatar.background import LoopedVideo, composite, cover, enlarge, parse_background
 from aednerf.avatar.camera import View
 from aednerf.avatar.output import Overlapped, straight_alpha
 from aednerf.avatar.sound import Sound
@@ -368,9 +368,6 @@ def test_pictures_are_composited_and_fitted() -> None:
     assert composite(rgba, np.full((1, 1, 3), 100, np.uint8))[0, 0].tolist() == [114, 50, 50, 255]
     assert cover(np.zeros((7, 5, 3), np.uint8), 32, 16).shape == (16, 32, 3)
     assert cover(np.zeros((700, 500, 3), np.uint8), 32, 16).shape == (16, 32, 3)
-    picture = torch.arange(36.0).reshape(6, 6, 1)
-    assert torch.equal(magnify(picture, 4, 4), picture[1:5, 1:5])
-    assert torch.equal(magnify(picture, 8, 6)[:, 1:7], picture) and magnify(picture, 8, 6)[0, 0] == 0
     flat = np.full((8, 8, 3), 33, np.uint8)
     assert np.array_equal(enlarge(flat, 0.5), flat) and np.array_equal(enlarge(flat, 3), flat)
 

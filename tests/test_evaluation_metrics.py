@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aednerf.evaluation.comparison import difference
-from aednerf.evaluation.metrics import gradient_energy, lmd, psnr, score, ssim
+from aednerf.evaluation.metrics import gradient_energy, lmd, pasted_psnr, psnr, score, ssim
 from aednerf.evaluation.regions import REGIONS, Box, eye_boxes, mouth_box, regions_of
 from aednerf.face.topology import LEFT_EYE, LIPS_INNER, LIPS_OUTER, LIPS_OUTER_RING, OVAL, RIGHT_EYE
 
@@ -35,6 +35,14 @@ def test_psnr_counts_only_the_region() -> None:
 def test_psnr_does_not_wrap_around() -> None:
     black, white = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
     assert psnr(black, white, np.ones((4, 4), bool)) == 0.0 == psnr(white, black, np.ones((4, 4), bool))
+
+
+def test_what_surrounds_a_pasted_head_costs_nothing() -> None:
+    head = np.zeros((48, 64), bool)
+    head[8:32, 16:48] = True  # a quarter of the frame
+    ours = np.where(head[..., None], PICTURE - 10, 255 - PICTURE)
+    assert pasted_psnr(ours, PICTURE, head) == pytest.approx(psnr(ours, PICTURE, head) + 10 * math.log10(4))
+    assert math.isnan(pasted_psnr(ours, PICTURE, ~EVERYWHERE))
 
 
 def test_ssim_of_equal_pictures_is_one_and_falls_where_they_differ() -> None:
@@ -100,6 +108,7 @@ def test_regions_lie_where_the_landmarks_are() -> None:
     regions = regions_of(face(), parts)
     assert tuple(regions) == REGIONS
     assert regions["full"].all() and np.array_equal(regions["head"], parts == 1)
+    assert np.array_equal(regions["neck"], parts == 2)
     assert regions["face"].sum() == pytest.approx(np.pi * 20**2, rel=0.05)
     assert regions["face"][24, 32] and not regions["face"][24, 5]
     assert regions["eyes"][18, 40] and regions["eyes"][18, 24] and not regions["eyes"][18, 32]

@@ -122,8 +122,8 @@ def test_an_exact_person_scores_high_and_speech_lower(capture: Capture, tmp_path
     exact, without, train, peers, generated = (report.row(name) for name in EXPLANATIONS)
     assert exact.n_frames == 11 and steps[-1] == (22, 22)
     for region in REGIONS:
-        # What is left is the mp4's: at 64 pixels the eyes' edges lose most by its halved colour.
-        assert exact.regions[region]["psnr"] > 24 and exact.regions[region]["ssim"] > 0.85, region
+        # What is left is the mp4's: at 64 pixels the eyes' edges and the neck lose most by its halved colour.
+        assert exact.regions[region]["psnr"] > 24 and exact.regions[region]["ssim"] > 0.84, region
         assert 0.8 < exact.regions[region]["sharpness"] < 1.25
     assert abs(train.regions["face"]["psnr"] - exact.regions["face"]["psnr"]) < 3
     assert without.regions["face"]["psnr"] < exact.regions["face"]["psnr"] - 3
@@ -131,6 +131,11 @@ def test_an_exact_person_scores_high_and_speech_lower(capture: Capture, tmp_path
     assert generated.regions["full"]["psnr"] < peers.regions["full"]["psnr"] - 1
     assert exact.lmd is not None and generated.lmd is not None and exact.lmd < generated.lmd
     assert exact.ms_per_frame > 0 and exact.lmd_reason == ""
+    assert exact.pasted_psnr > exact.regions["full"]["psnr"]
+    assert generated.steadiness is None and train.steadiness is None
+    steady = exact.steadiness
+    assert steady is not None and steady.n_pairs == 8  # 60-61, 63-64-65, and 126 to 131
+    assert steady.flicker_background == 0 and steady.warp_error < steady.real_warp_error + 2
 
 
 def test_the_report_is_written_whole(capture: Capture, tmp_path: Path) -> None:
@@ -145,6 +150,8 @@ def test_the_report_is_written_whole(capture: Capture, tmp_path: Path) -> None:
     assert record["settings"] == {"protocol": "self", "every": 1, "max_frames": 3}
     assert all(len(digest) == 64 for digest in record["capture"].values()) and record["machine"]["torch"]
     text = (out / "report.md").read_text()
+    assert "full, all but the head real |" in text and "## Steadiness" in text
+    assert record["rows"][0]["pasted_psnr"] > 20 and record["rows"][0]["steadiness"] is None
     assert "| reconstruction | 3 |" in text and "self-driven, peers' protocol" in text and "n/a" in text
     info = probe(out / "comparison.mp4")
     assert (info.width, info.height, info.has_audio) == (6 * 64, 64 + 24, True)

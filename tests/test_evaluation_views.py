@@ -117,10 +117,12 @@ def test_an_exact_person_is_exact_from_every_side(exact: Capture, tmp_path: Path
     assert own.n_frames == own.n_test == len(exact.test_frames) and own.psnr > 24  # stored as H.264, at 64 pixels
     for row in report.rows[1:]:
         assert (row.n_frames, row.n_test) == (3, 1) and row.psnr > 40 and row.ssim > 0.99, row
+        assert row.halo < 2, row
         assert row.worst_frame in MOMENTS and row.worst_psnr <= row.psnr
     assert told[-1] == (len(exact.test_frames) + 18,) * 2
     wrong = views_of(avatar(TurningPerson(flip=True)), exact, tmp_path / "wrong")
     assert max(row.psnr for row in wrong.rows[1:]) < 25
+    assert np.isnan(own.halo) and min(row.halo for row in wrong.rows[1:] if row.yaw_deg) > 4  # no foreground.mp4 here
 
 
 def test_a_real_field_is_measured(exact: Capture, tmp_path: Path) -> None:

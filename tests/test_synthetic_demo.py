@@ -14,7 +14,7 @@ import torch
 
 from aednerf import cli
 from aednerf.avatar.avatar import Avatar
-from aednerf.avatar.bundle import SYNTHETIC
+from aednerf.avatar.bundle import SYNTHETIC, Place, load_bundle
 from aednerf.capture.capture import Capture
 from aednerf.core.errors import InputError
 from aednerf.core.units import FPS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
@@ -28,6 +28,9 @@ from aednerf.synthetic.screen import Screen
 from fake_avatar import FakePerson, FakeVoice, fake_bundle
 from test_training_field import TINY
 from tiny_capture import make_tiny_capture
+
+N_TAKES = len(EMOTIONS) + 1
+"""The last one is the orbit."""
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,6 +76,26 @@ def test_the_backdrop_is_the_same_each_time_and_smooth():
     assert picture[0].mean() < picture[-1].mean() - 50
 
 
+def test_the_last_take_goes_around_once(tmp_path):
+    class Watched(FakePerson):
+        views = []
+
+        def render(self, *args, view=None, **options):
+            self.views.append(None if view is None else np.degrees(np.arctan2(-view[0, 2], view[0, 0])))
+            return super().render(*args, view=view, **options)
+
+    person = Watched()
+    show(
+        Avatar(fake_bundle(64), person, FakeVoice()), tmp_path / "me.aednerf",
+        write_sentence(tmp_path / "sentence.wav", 1.0), tmp_path,
+    )  # fmt: skip
+    orbit = np.array([view or 0.0 for view in person.views[-25:]])
+    assert person.views[-25] is None  # it begins at the front
+    assert orbit.max() > 18 and orbit.min() < -18 and orbit.argmax() < 12 < orbit.argmin()
+    swing = np.array([view or 0.0 for view in person.views[:25]])
+    assert (np.diff(swing) < 0).all()
+
+
 def test_a_video_with_sound_a_sheet_and_a_backdrop(tmp_path, monkeypatch):
     told = []
     sentence = write_sentence(tmp_path / "sentence.wav", 0.97)
@@ -83,11 +106,11 @@ def test_a_video_with_sound_a_sheet_and_a_backdrop(tmp_path, monkeypatch):
     screen_height = 64 + Screen((np.zeros((64, 64, 3), np.uint8),)).strip
     info = probe(made.video)
     assert (info.width, info.height, info.has_audio) == (128, screen_height, True)
-    n_frames = 24 * len(EMOTIONS)  # a quarter of a frame's sound is left over
+    n_frames = 24 * N_TAKES  # a quarter of a frame's sound is left over
     assert made.n_frames == n_frames and info.duration_s == pytest.approx(n_frames / FPS, abs=0.01)
     assert told[0][:3] == ("render", 1, n_frames) and told[-1][:3] == ("render", n_frames, n_frames)
     heard, once = load_audio(made.video), load_audio(sentence)[: 24 * SAMPLES_PER_FRAME]
-    for number in range(len(EMOTIONS)):
+    for number in range(N_TAKES):
         first = number * 24 * SAMPLES_PER_FRAME
         assert np.corrcoef(heard[first : first + len(once)], once)[0, 1] > 0.97
 
@@ -97,7 +120,7 @@ def test_a_video_with_sound_a_sheet_and_a_backdrop(tmp_path, monkeypatch):
     pictures = list(read_video(made.video))
     assert np.abs(pictures[0][2:8, 2:60].astype(int) - (0, 0, 200)).max() < 25  # the plate is at the left
     sheet = read_image(made.sheet)
-    assert sheet.shape == (screen_height * len(EMOTIONS), 128 * len(YAWS_DEG), 3)
+    assert sheet.shape == (screen_height * N_TAKES, 128 * len(YAWS_DEG), 3)
     assert np.array_equal(sheet[:4, 64:128], read_image(made.backdrop)[:4])
 
     monkeypatch.chdir(tmp_path)
@@ -152,7 +175,8 @@ def listing(folder: Path) -> dict[Path, int]:
 def test_training_again_writes_beside_the_video(trained):
     made, steps = trained
     assert {"loading frames", "training", "render"} <= steps
-    assert made.avatar == made.video.parent / "mara.aednerf" and made.n_frames == 5 * len(EMOTIONS)
+    assert made.avatar == made.video.parent / "mara.aednerf" and made.n_frames == 5 * N_TAKES
+    assert load_bundle(made.avatar).place == Place("tiny0.mp4", 64, 64, 0, 0, 64, 0, 33)
     names = {path.name for path in made.avatar.parent.iterdir()}
     assert names == {"demo.mp4", "demo.png", "evening.png", "mara.aednerf"}
 

@@ -157,6 +157,6 @@ def test_the_demo_needs_nothing_but_the_package(tmp_path, monkeypatch, sentence)
     before = {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")}
     made = demo_module.demo(tmp_path / "out", device="cpu")
     info = probe(made.video)
-    assert (info.width, info.height, info.has_audio) == (512, 280, True) and made.n_frames == 12
+    assert (info.width, info.height, info.has_audio) == (512, 280, True) and made.n_frames == 15
     assert not (tmp_path / "cache").exists() and not list(Path(tmp_path / "out").glob("*.training"))
     assert {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")} == before

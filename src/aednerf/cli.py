@@ -10,12 +10,15 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixes, Positional, Suppress, arg, subcommand
 
 from aednerf.core.errors import AednerfError, InputError
+
+if TYPE_CHECKING:
+    from aednerf.avatar.speech import Speech
 
 Out = Annotated[Path, arg(aliases=["-o"])]
 Device = Literal["auto", "cpu", "cuda"]
@@ -93,7 +96,7 @@ def assets_pack_ict(source: Positional[Path], /, *, out: Out) -> None:
 
 
 def demo(*, out: Out = Path("demo"), train: bool = False, device: Device = "auto", force: bool = False) -> None:
-    """Let the computer-generated person who comes with the program speak: four emotions, three views, two backgrounds.
+    """Let the computer-generated person who comes with the program speak: four emotions, an orbit, two backgrounds.
 
     Needs no network, no third-party model and no GPU: some minutes on a processor.
 
@@ -236,6 +239,10 @@ def speak(
     motion_out: Annotated[Path | None, arg(metavar="FILE")] = None,
     seed: int = 0,
     size: Annotated[int | None, arg(metavar="INT")] = None,
+    crop: Annotated[str | None, arg(metavar="LEFT,TOP,WIDTH,HEIGHT")] = None,
+    stereo: Annotated[float | None, arg(metavar="MM")] = None,
+    aov: Annotated[str | None, arg(metavar="LAYERS")] = None,
+    paste_back: Annotated[Path | None, arg(metavar="VIDEO")] = None,
     device: Device = "auto",
     force: bool = False,
 ) -> None:
@@ -258,7 +265,14 @@ def speak(
         no_blink: no blinks of its own.
         motion_out: write the motion as well, as .npz (exact) or .csv (Live Link).
         seed: of blinks, gaze and head motion; the same seed gives the same video.
-        size: width of the picture in pixels, even; by default the recording's.
+        size: width of the picture in pixels, even; by default the recording's, or the crop's.
+        crop: the part of the recording's picture to show: head, or left, top, width and height, in its pixels or as
+            shares of it (0.2,0.1,0.6,0.6); by default all of it.
+        stereo: two pictures side by side, for eyes so many millimetres apart (people's: 63); SIZE is each one's width.
+        aov: layers for compositing, depth or normal or depth,normal: each a folder of PNG pictures beside OUT, such as
+            hello-depth (16 bits, millimetres to the head) and hello-normal.
+        paste_back: the original video of the recording: the picture is put back into it, in its place and size; what
+            surrounds it is the recording itself, over and over.
         device: where to compute; auto takes the GPU where there is one.
         force: replace an output that exists.
     """
@@ -278,13 +292,13 @@ def speak(
     for path, output in zip(audio, outputs, strict=True):
         speech = loaded.speak(
             path, emotion, intensity, emotion_track, camera, background, expression, mouth_gain, audio_offset,
-            not no_blink, seed, size,
+            not no_blink, seed, size, crop, stereo, aov, paste_back,
         )  # fmt: skip
         with Steps() as steps:
             speech.save(output, force, steps)
         if motion_out:
             save_motion(motion_out, speech.motion)
-        print(output)
+        _tell(output, speech)
 
 
 def render(
@@ -296,6 +310,10 @@ def render(
     camera: str = "front",
     background: str = "plate",
     size: Annotated[int | None, arg(metavar="INT")] = None,
+    crop: Annotated[str | None, arg(metavar="LEFT,TOP,WIDTH,HEIGHT")] = None,
+    stereo: Annotated[float | None, arg(metavar="MM")] = None,
+    aov: Annotated[str | None, arg(metavar="LAYERS")] = None,
+    paste_back: Annotated[Path | None, arg(metavar="VIDEO")] = None,
     device: Device = "auto",
     force: bool = False,
 ) -> None:
@@ -309,16 +327,21 @@ def render(
         out: as for `aednerf speak`.
         camera: as for `aednerf speak`.
         background: as for `aednerf speak`.
-        size: width of the picture in pixels, even; by default the recording's.
+        size: width of the picture in pixels, even; by default the recording's, or the crop's.
+        crop: as for `aednerf speak`.
+        stereo: as for `aednerf speak`.
+        aov: as for `aednerf speak`.
+        paste_back: as for `aednerf speak`.
         device: where to compute; auto takes the GPU where there is one.
         force: replace an output that exists.
     """
     from aednerf.avatar.avatar import Avatar
     from aednerf.terminal import Steps
 
-    shown = Avatar.load(avatar, device).render(motion, camera, background, size)
+    shown = Avatar.load(avatar, device).render(motion, camera, background, size, crop, stereo, aov, paste_back)
     with Steps() as steps:
-        print(shown.save(out, force, steps))
+        shown.save(out, force, steps)
+    _tell(out, shown)
 
 
 def evaluate(
@@ -456,6 +479,13 @@ def capture_import(
     print(*(f"note: {note}\n" for note in made.notes), sep="", end="")
     path = made.capture.path
     print(f"{path}: {made.capture.n_frames} frames. Look at {path / 'report.html'} before you train.")
+
+
+def _tell(output: Path, speech: Speech) -> None:
+    """Print where an output is, and what is to be known of it."""
+    print(output)
+    if speech.scene.notice:
+        print(f"note: {speech.scene.notice}")
 
 
 def _choice(commands: Mapping[str, Any], words: Sequence[str]) -> Any:

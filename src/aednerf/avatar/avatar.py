@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,8 +15,9 @@ from torch import Tensor
 from aednerf.avatar.bundle import Bundle, load_bundle
 from aednerf.avatar.camera import CameraPath, View
 from aednerf.avatar.delivery import Delivery, ExpressionSpec, Voice, parse_emotion, parse_expression
+from aednerf.avatar.framing import CropSpec
 from aednerf.avatar.restore import pick_device, restore_person, restore_voice
-from aednerf.avatar.scene import Scene
+from aednerf.avatar.scene import Draw, Scene
 from aednerf.avatar.sound import Samples, Sound, SoundSource
 from aednerf.avatar.speech import Listener, Speech
 from aednerf.core.errors import InputError
@@ -43,6 +44,13 @@ class Person(Protocol):
         shot: int | None = None,
     ) -> Tensor:  # fmt: skip
         """Return [H, W, 4] premultiplied RGBA in [0, 1] of head over torso."""
+        ...
+
+    def surface(
+        self, rotation: NDArray[np.float32], translation: NDArray[np.float32], expression: NDArray[np.float32],
+        residual: NDArray[np.float32], camera: Camera, *, view: NDArray[np.float32] | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Return [H, W, 4]: the place of the head's surface in the camera's space, metres, and its alpha."""
         ...
 
 
@@ -111,7 +119,8 @@ class Avatar:
         emotion_track: str | Path | EmotionTrack | None = None, camera: str | Path | View | CameraPath = "front",
         background: str | Path | NDArray[np.uint8] = "plate", expression: ExpressionSpec | None = None,
         mouth_gain: float = 1.0, audio_offset_s: float = 0.0, blink: bool = True, seed: int = 0,
-        size: int | None = None,
+        size: int | None = None, crop: CropSpec | None = None, stereo_mm: float | None = None,
+        aov: str | Iterable[str] | None = None, paste_back: str | Path | None = None,
     ) -> Speech:  # fmt: skip
         """Make the avatar say something; nothing is rendered before the frames are asked for.
 
@@ -129,7 +138,16 @@ class Avatar:
             audio_offset_s: Seconds by which the lips move earlier against the sound; negative is later.
             blink: Whether the avatar blinks by itself.
             seed: Of the idle motion; the same seed gives the same video.
-            size: Width of the output in pixels, even; None is the recording's.
+            size: Width of the output in pixels, even; None is the recording's, or the crop's.
+            crop: The part of the recording's picture to show: `head`, or left, top, width and height, as text or
+                numbers, in pixels of it or as shares; None is all of it.
+            stereo_mm: Distance of two eyes in millimetres (people's are 63): two pictures side by side, the left eye's
+                on the left, that converge on the head. Each is as large as one picture without; None is one picture.
+            aov: What to make of the head beside the picture, `depth` or `normal` or both: each frame's `layers`, which
+                `save` writes into folders beside the output.
+            paste_back: The original video that the avatar was learned from: the square of it that the avatar shows is
+                put back into it, and the output is as large as that video. What surrounds the square is the recording,
+                over and over.
         Returns:
             The speech, to be saved, or iterated by `.frames()`.
         Raises:
@@ -141,7 +159,7 @@ class Avatar:
         options = MotionOptions(mouth_gain, audio_offset_s, blink, seed)
         addition = parse_expression(expression, self.bundle.rotation, self.bundle.translation)
         delivery = Delivery(track, options, addition)
-        scene = Scene.of(self.bundle, camera, background, size)
+        scene = Scene.of(self.bundle, camera, background, size, crop, stereo_mm, aov, paste_back)
         sound = Sound(audio)
         return Speech(
             lambda listener: self._perform(sound, delivery, listener), self._drawer(scene), scene,
@@ -150,7 +168,9 @@ class Avatar:
 
     def render(
         self, motion: Motion | str | Path, camera: str | Path | View | CameraPath = "front",
-        background: str | Path | NDArray[np.uint8] = "plate", size: int | None = None,
+        background: str | Path | NDArray[np.uint8] = "plate", size: int | None = None, crop: CropSpec | None = None,
+        stereo_mm: float | None = None, aov: str | Iterable[str] | None = None,
+        paste_back: str | Path | None = None,
     ) -> Speech:  # fmt: skip
         """Show explicit expressions and poses, without sound.
 
@@ -159,11 +179,15 @@ class Avatar:
             camera: As for `speak`.
             background: As for `speak`.
             size: As for `speak`.
+            crop: As for `speak`.
+            stereo_mm: As for `speak`.
+            aov: As for `speak`.
+            paste_back: As for `speak`.
         Raises:
             InputError: an argument is not valid, or the motion does not fit the avatar.
         """
         explicit = self._explicit(motion)
-        scene = Scene.of(self.bundle, camera, background, size)
+        scene = Scene.of(self.bundle, camera, background, size, crop, stereo_mm, aov, paste_back)
         return Speech(lambda _: iter([explicit]), self._drawer(scene), scene, n_frames=len(explicit), has_sound=False)
 
     def stream(self, audio: SoundSource, **options: Any) -> Iterator[Frame]:
@@ -206,18 +230,23 @@ class Avatar:
         n_done = 0
         for motion in motions:
             for row in range(len(motion)):
-                time_s = n_done / FPS
-                yield Frame(scene.picture(time_s, next(backgrounds), self._pose(motion, row)), time_s)
+                time_s, person = n_done / FPS, self._pose(motion, row)
+                picture = scene.picture(time_s, next(backgrounds), person(self.model.render))
+                layers = scene.measure(time_s, person(self.model.surface)) if scene.layers else {}
+                yield Frame(picture, time_s, layers)
                 n_done += 1
 
-    def _pose(self, motion: Motion, row: int) -> Callable[[Camera, NDArray[np.float32] | None], Tensor]:
-        """Return what draws the person as in one row of a motion."""
+    def _pose(self, motion: Motion, row: int) -> Callable[[Callable[..., Tensor]], Draw]:
+        """Return what makes a function of the person draw it as in one row of a motion."""
 
-        def draw(camera: Camera, view: NDArray[np.float32] | None) -> Tensor:
-            with torch.inference_mode():
-                return self.model.render(
-                    motion.rotation[row], motion.translation[row], motion.expression[row], motion.residual[row], camera,
-                    view=view,
-                )  # fmt: skip
+        def person(function: Callable[..., Tensor]) -> Draw:
+            def draw(camera: Camera, view: NDArray[np.float32] | None) -> Tensor:
+                with torch.inference_mode():
+                    return function(
+                        motion.rotation[row], motion.translation[row], motion.expression[row], motion.residual[row],
+                        camera, view=view,
+                    )  # fmt: skip
 
-        return draw
+            return draw
+
+        return person

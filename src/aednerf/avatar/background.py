@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aednerf.core.errors import InputError
+from aednerf.core.units import FPS
 
 Picture = NDArray[np.uint8]
 
@@ -49,17 +50,23 @@ class LoopedVideo:
     path: Path
     width: int
     height: int
+    duration_s: float
 
     def pictures(self) -> Iterator[Picture | None]:
-        """Yield the video's frames at 25 fps, over and over."""
+        """Yield the video's frames at 25 fps, over and over, each at its own moment of a round."""
         from aednerf.media.video import read_video
 
+        start_s = 0.0
         while True:
             count = 0
-            for count, frame in enumerate(read_video(self.path), start=1):  # noqa: B007 (count tells whether any came)
+            for count, frame in enumerate(read_video(self.path, start_s=start_s), start=1):  # noqa: B007
                 yield cover(frame, self.width, self.height)
             if count == 0:
                 raise InputError(f"The background video {self.path} has no frames. Choose another file.")
+            # A round seldom is a whole number of pictures: the next one begins by what this one was too long, or short.
+            # Where the file claims to last longer than that explains (its sound may), rounds begin at their beginning.
+            over_s = start_s + count / FPS - self.duration_s
+            start_s = over_s if abs(over_s) <= 0.55 / FPS else 0.0
 
 
 def parse_background(spec: str | Path | Picture, width: int, height: int, plate: Picture) -> Background:
@@ -92,8 +99,8 @@ def parse_background(spec: str | Path | Picture, width: int, height: int, plate:
         return Still(cover(_opaque(read_image(path)), width, height))
     from aednerf.media.video import probe
 
-    probe(path)  # a file that is no video is refused now, not when the first frame is drawn
-    return LoopedVideo(path, width, height)
+    info = probe(path)  # a file that is no video is refused now, not when the first frame is drawn
+    return LoopedVideo(path, width, height, info.duration_s)
 
 
 def cover(picture: Picture, width: int, height: int) -> Picture:
@@ -121,21 +128,6 @@ def composite(rgba: Tensor, background: Picture | None) -> Picture:
         colour = rgba[..., :3] + (1.0 - rgba[..., 3:]) * behind
         rgba = torch.cat([colour, torch.ones_like(rgba[..., 3:])], dim=-1)
     return (rgba.clamp(0.0, 1.0) * 255.0 + 0.5).to(torch.uint8).cpu().numpy()
-
-
-def magnify(rgba: Tensor, width: int, height: int) -> Tensor:
-    """Cut the middle out of a larger picture, or put a smaller one into the middle of transparency.
-
-    Args:
-        rgba: [h, w, C] premultiplied.
-        width: of the result.
-        height: of the result.
-    Returns:
-        [height, width, C].
-    """
-    across, down = width - rgba.shape[1], height - rgba.shape[0]
-    left, top = across // 2, down // 2
-    return torch.nn.functional.pad(rgba, (0, 0, left, across - left, top, down - top))  # negative padding cuts
 
 
 def enlarge(picture: Picture, zoom: float) -> Picture:

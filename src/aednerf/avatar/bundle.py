@@ -31,6 +31,8 @@ from aednerf.core.files import atomic_folder, atomic_path, require_absent
 from aednerf.core.records import ARKIT_NAMES, Camera
 
 SCHEMA_VERSION = 2
+_CAMERA = ("focal_px", "cx", "cy", "width", "height")
+MAX_PLACE = 10_000_000
 HALF_SECTIONS = ("field.", "motion.")
 HALF_FROM_ELEMENTS = 4096  # smaller tensors (biases, the pose layer) keep their 32 bits: they cost nothing
 
@@ -38,6 +40,28 @@ SYNTHETIC = (
     "Every picture made from this avatar is computer-generated. Show it only with the consent of the person, and say "
     "that it is synthetic."
 )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which square of which video the recording's picture is, and when."""
+
+    file: str
+    """The video's name, without its folder."""
+
+    width: int
+    """Of the video's upright pictures, pixels."""
+
+    height: int
+    x: int
+    """Left edge of the square in them."""
+
+    y: int
+    size: int
+    first: int
+    """The stretch `[first, end)` that the camera and the background belong to, in frames of 25 fps."""
+
+    end: int
 
 
 @dataclass(frozen=True)
@@ -82,6 +106,9 @@ class Bundle:
 
     synthetic: str = SYNTHETIC
     """The disclosure that travels with the avatar."""
+
+    place: Place | None = None
+    """Where the recording's picture was in the original video; None in avatars made before this was kept."""
 
     digest: str = ""
     """SHA-256 of `avatar.json`, which lists those of all other files; empty before the bundle is saved."""
@@ -161,7 +188,7 @@ def load_bundle(path: str | Path, device: str | torch.device = "cpu") -> Bundle:
             rotation=rotation, translation=translation, background=pictures["background.png"],
             preview=pictures.get("preview.png"),
             training=dict(record["training"]), licences=tuple(map(str, record["licences"])),
-            consent=str(record["consent"]), synthetic=str(record["synthetic"]),
+            consent=str(record["consent"]), synthetic=str(record["synthetic"]), place=_parse_place(record),
             digest=hashlib.sha256(description).hexdigest(),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -192,10 +219,10 @@ def _write_files(folder: Path, bundle: Bundle, preview_video: str | Path | None)
     record = {
         "schema": "aednerf.avatar", "schema_version": SCHEMA_VERSION, "written_by": f"aednerf {__version__}",
         "synthetic": bundle.synthetic, "consent": bundle.consent, "licences": list(bundle.licences),
-        "preset": bundle.preset, "camera": asdict(bundle.camera),
+        "preset": bundle.preset, "camera": {name: getattr(bundle.camera, name) for name in _CAMERA},
         "pose": {"rotation": bundle.rotation.tolist(), "translation": bundle.translation.tolist()},
         "expression_names": list(ARKIT_NAMES), "field": bundle.field_config, "motion": bundle.motion_config,
-        "training": bundle.training, "files": files,
+        "training": bundle.training, "place": None if bundle.place is None else asdict(bundle.place), "files": files,
     }  # fmt: skip
     text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / "avatar.json").write_text(text, encoding="utf-8")
@@ -266,3 +293,17 @@ def _parse_camera(entry: dict[str, Any]) -> Camera:
     if not (0 < camera.focal_px < 1e6 and math.isfinite(camera.cx) and math.isfinite(camera.cy)):
         raise ValueError("the camera's focal length or centre is impossible")
     return camera
+
+
+def _parse_place(record: dict[str, Any]) -> Place | None:
+    entry = record.get("place")
+    if entry is None:
+        return None
+    numbers = {name: entry[name] for name in ("width", "height", "x", "y", "size", "first", "end")}
+    if not all(type(value) is int and 0 <= value <= MAX_PLACE for value in numbers.values()):
+        raise ValueError(f"the numbers of the place must be whole and in 0..{MAX_PLACE}")
+    place = Place(file=str(entry["file"])[:200], **numbers)
+    fits = place.x + place.size <= place.width and place.y + place.size <= place.height
+    if not (fits and 16 <= place.size <= MAX_IMAGE_SIDE and place.first < place.end):
+        raise ValueError("the place lies outside of its video")
+    return place

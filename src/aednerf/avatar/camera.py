@@ -80,9 +80,11 @@ class KeyedPath:
 class Orbit:
     """A slow swing from side to side and a little up and down, which starts at the front."""
 
+    period_s: float = ORBIT_PERIOD_S
+
     def at(self, time_s: float) -> View:
         """Return the viewpoint at a time."""
-        phase = 2 * math.pi * time_s / ORBIT_PERIOD_S
+        phase = 2 * math.pi * time_s / self.period_s
         return View(ORBIT_YAW_DEG * math.sin(phase), ORBIT_PITCH_DEG * math.sin(2 * phase))
 
 

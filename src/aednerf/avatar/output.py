@@ -58,7 +58,7 @@ def check_output(path: str | Path, *, transparent: bool, force: bool) -> Path:
 
 
 @contextmanager
-def open_output(path: Path, width: int, height: int, *, with_audio: bool) -> Iterator[Sink]:
+def open_output(path: Path, width: int, height: int, *, with_audio: bool, notice: str = "") -> Iterator[Sink]:
     """Yield the sink that writes `path`, in the format that its suffix names; encoding runs in a thread of its own.
 
     Args:
@@ -66,8 +66,9 @@ def open_output(path: Path, width: int, height: int, *, with_audio: bool) -> Ite
         width: of the frames, pixels.
         height: of the frames, pixels.
         with_audio: whether sound will come.
+        notice: what the file says of itself beside that it is synthetic.
     """
-    with _open_writer(path, width, height, with_audio) as writer, Overlapped(writer) as sink:
+    with _open_writer(path, width, height, with_audio, notice) as writer, Overlapped(writer) as sink:
         yield sink
 
 
@@ -115,13 +116,14 @@ class Overlapped:
 class VideoFile:
     """An .mp4 (opaque H.264 and AAC), or a .webm or .mov with straight alpha."""
 
-    def __init__(self, path: Path, width: int, height: int, with_audio: bool) -> None:
+    def __init__(self, path: Path, width: int, height: int, with_audio: bool, notice: str) -> None:
         from aednerf.media.alpha import AlphaWriter
         from aednerf.media.video import VideoWriter
 
         self._has_alpha = path.suffix.lower() != ".mp4"
         kind = AlphaWriter if self._has_alpha else VideoWriter
-        self._writer = kind(path, width, height, with_audio=with_audio, metadata=METADATA)
+        metadata = {**METADATA, "comment": f"{SYNTHETIC} {notice}".strip()}
+        self._writer = kind(path, width, height, with_audio=with_audio, metadata=metadata)
 
     def write(self, rgba: NDArray[np.uint8]) -> None:
         """Take the next frame."""
@@ -146,9 +148,9 @@ class PngFolder:
 
     RECORD = "frames.json"
 
-    def __init__(self, path: Path, with_audio: bool) -> None:
+    def __init__(self, path: Path, with_audio: bool, notice: str) -> None:
         self._folder = atomic_folder(path)
-        self._with_audio = with_audio
+        self._with_audio, self._notice = with_audio, notice
         self._count = 0
         self._wave: wave.Wave_write | None = None
 
@@ -179,7 +181,8 @@ class PngFolder:
         if self._wave is not None:
             self._wave.close()
         if kind is None:
-            write_json(self._path / self.RECORD, {"n_frames": self._count, "fps": FPS, "synthetic": SYNTHETIC})
+            synthetic = f"{SYNTHETIC} {self._notice}".strip()
+            write_json(self._path / self.RECORD, {"n_frames": self._count, "fps": FPS, "synthetic": synthetic})
         self._folder.__exit__(kind, error, trace)
 
 
@@ -190,5 +193,5 @@ def straight_alpha(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.concatenate([np.minimum(colour, 255).astype(np.uint8), rgba[..., 3:]], axis=-1)
 
 
-def _open_writer(path: Path, width: int, height: int, with_audio: bool) -> VideoFile | PngFolder:
-    return VideoFile(path, width, height, with_audio) if path.suffix else PngFolder(path, with_audio)
+def _open_writer(path: Path, width: int, height: int, with_audio: bool, notice: str) -> VideoFile | PngFolder:
+    return VideoFile(path, width, height, with_audio, notice) if path.suffix else PngFolder(path, with_audio, notice)

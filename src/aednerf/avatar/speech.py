@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aednerf.avatar.layers import layer_folders, open_layers
 from aednerf.avatar.output import check_output, open_output
 from aednerf.avatar.scene import Scene
 from aednerf.core.errors import InputError
@@ -52,11 +53,12 @@ class Speech:
     def save(self, path: str | Path, force: bool = False, progress: Progress = silent) -> Path:
         """Write the speech: `.mp4` (with its sound), `.webm` or `.mov` (these may be transparent), or a folder of PNGs.
 
-        The file appears when it is complete, never half. Its metadata says that it is synthetic.
+        The file appears when it is complete, never half. Its metadata says that it is synthetic. Layers (`aov`) go into
+        folders of PNGs beside it, `hello-depth` beside `hello.mp4`.
 
         Args:
             path: The output.
-            force: Replace an output that exists.
+            force: Replace an output that exists, and layers beside it.
             progress: Called after every frame.
         Returns:
             The path.
@@ -65,10 +67,13 @@ class Speech:
         """
         scene = self.scene
         path = check_output(path, transparent=scene.is_transparent, force=force)
-        with open_output(path, scene.camera.width, scene.camera.height, with_audio=self._has_sound) as sink:
+        folders = layer_folders(path, scene.layers, force)
+        opened = open_output(path, scene.width, scene.height, with_audio=self._has_sound, notice=scene.notice)
+        with opened as sink, open_layers(folders) as write_layers:
             count = 0
             for count, frame in enumerate(self.frames(sink.write_audio), start=1):
                 sink.write(frame.rgba)
+                write_layers(frame.layers)
                 progress("render", count, max(count, self.n_frames or 0))
             if count == 0:
                 raise InputError("The sound is empty: there is nothing to say. Give a longer recording.")

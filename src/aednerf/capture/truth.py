@@ -13,7 +13,7 @@ from aednerf.core.errors import InputError
 from aednerf.core.files import atomic_path
 from aednerf.speech.phoneme import Phoneme
 
-TRUTH_FOLDER, TRUTH_NAME = "truth", "truth.npz"
+TRUTH_FOLDER, TRUTH_NAME, FOREGROUND_NAME = "truth", "truth.npz", "foreground.mp4"
 _ARRAYS = (
     "rotation", "translation", "expression", "breath", "ibug68_px", "camera", "mean_rotation", "mean_translation",
     "phoneme", "phoneme_start_s", "phoneme_end_s", "phoneme_stressed",

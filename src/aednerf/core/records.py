@@ -5,6 +5,7 @@ Axes, units and signs are on one page, `docs/conventions.md`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -41,11 +42,33 @@ class Camera:
     cy: float
     width: int
     height: int
+    recorded: tuple[float, float, float, float] | None = None
+    """Left, top, width and height, in pixels, of the recording's picture within this one's; None: they are the same."""
 
     def resized(self, width: int, height: int) -> Camera:
         """Return the camera whose picture is the same one at another size."""
-        scale = width / self.width
-        return Camera(self.focal_px * scale, self.cx * scale, self.cy * height / self.height, width, height)
+        across, down = width / self.width, height / self.height
+        recorded = None
+        if self.recorded is not None:
+            x, y, w, h = self.recorded
+            recorded = (x * across, y * down, w * across, h * down)
+        return Camera(self.focal_px * across, self.cx * across, self.cy * down, width, height, recorded)
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> Camera:
+        """Return the camera whose picture is a rectangle of this one's, pixel for pixel."""
+        x, y, w, h = self.recorded or (0.0, 0.0, self.width, self.height)
+        recorded = (x - left, y - top, w, h)
+        return Camera(self.focal_px, self.cx - left, self.cy - top, width, height, recorded)
+
+    def zoomed(self, zoom: float) -> Camera:
+        """Return the camera whose picture is this one's, enlarged about its middle and cut to the same size."""
+        if zoom == 1.0:
+            return self
+        u, v = self.width / 2, self.height / 2
+        x, y, w, h = self.recorded or (0.0, 0.0, self.width, self.height)
+        recorded = (u + (x - u) * zoom, v + (y - v) * zoom, w * zoom, h * zoom)
+        cx, cy = u + (self.cx - u) * zoom, v + (self.cy - v) * zoom
+        return Camera(self.focal_px * zoom, cx, cy, self.width, self.height, recorded)
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Project camera-space points [..., 3] in metres to pixels [..., 2], pixel centres at +0.5."""
@@ -142,3 +165,6 @@ class Frame:
 
     time_s: float
     """When it is shown, from the start of the speech."""
+
+    layers: Mapping[str, Array] = field(default_factory=dict)
+    """What was asked for beside the picture: `depth` [H, W] in metres, `normal` [H, W, 3] in the camera's space."""

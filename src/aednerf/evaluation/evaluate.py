@@ -18,11 +18,12 @@ from aednerf.core.progress import Progress, silent
 from aednerf.evaluation.comparison import Comparison, Sheet
 from aednerf.evaluation.figures import RowFigures, Tally
 from aednerf.evaluation.lips import LandmarkFinder, MediaPipeLandmarks
-from aednerf.evaluation.metrics import lmd, score
+from aednerf.evaluation.metrics import lmd, pasted_psnr, score
 from aednerf.evaluation.pictures import real_frames, show
-from aednerf.evaluation.protocols import RECONSTRUCTION, TRAIN, Row, self_rows
+from aednerf.evaluation.protocols import GENERATED, RECONSTRUCTION, TRAIN, Row, self_rows
 from aednerf.evaluation.regions import regions_of
 from aednerf.evaluation.report import Report, describe_run
+from aednerf.evaluation.steadiness import SteadinessTally
 from aednerf.evaluation.view_report import ViewReport
 from aednerf.evaluation.views import measure_views
 
@@ -97,7 +98,7 @@ def _measure(
     every: int,
 ) -> list[RowFigures]:  # fmt: skip
     """Render and compare all frames in one pass over the capture, and write the comparison on the way."""
-    tallies = {row.name: Tally() for row in rows}
+    tallies, steadiness = {row.name: Tally() for row in rows}, SteadinessTally()
     places = {row.name: {int(frame): i for i, frame in enumerate(row.frames)} for row in rows}
     wanted = sorted(set().union(*places.values()))
     test = rows[0].frames
@@ -122,6 +123,7 @@ def _measure(
                 ours = show(avatar, row.motion, places[row.name][frame], camera, plate, shot)
                 tally.seconds.append(time.perf_counter() - started)
                 tally.scores.append(score(ours, real, regions, avatar.device.type))
+                tally.pasted_psnr.append(pasted_psnr(ours, real, regions["head"]))
                 if real_px is not None:
                     ours_px = landmarks.find(ours)
                     if ours_px is None:
@@ -129,6 +131,8 @@ def _measure(
                     else:
                         tally.lmd.append(lmd(ours_px, real_px, capture.size))
                 pictures[row.name] = ours
+            # Where the head is elsewhere than in the recording, nothing can be compared along its motion.
+            steadiness.add(frame, shot, real, parts, {k: v for k, v in pictures.items() if k != GENERATED})
             if RECONSTRUCTION in pictures:
                 if video is not None:
                     video.add(frame, real, pictures)
@@ -136,4 +140,4 @@ def _measure(
                     sheet.add(frame, real, pictures, tracked_px)
             progress("evaluate", done, len(wanted))
     sheet.save(folder / "comparison.png")
-    return [tally.figures(name, landmarks.reason) for name, tally in tallies.items()]
+    return [tally.figures(name, landmarks.reason, steadiness.of(name)) for name, tally in tallies.items()]

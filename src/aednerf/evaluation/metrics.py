@@ -31,6 +31,21 @@ def psnr(ours: Picture, real: Picture, mask: NDArray[np.bool_]) -> float:
     return math.inf if error == 0 else 10 * math.log10(255.0**2 / error)
 
 
+def pasted_psnr(ours: Picture, real: Picture, head: NDArray[np.bool_]) -> float:
+    """Return the peak signal-to-noise ratio over the whole frame where all but the head is the real frame's, in dB.
+
+    The figure of peers who render a head and paste it into the recording's own torso and background.
+
+    Args:
+        ours: [H, W, 3] uint8.
+        real: [H, W, 3] uint8.
+        head: [H, W] where ours is taken; NaN is returned where that is nowhere.
+    """
+    if not head.any():
+        return math.nan
+    return psnr(np.where(head[..., None], ours, real), real, np.ones_like(head))
+
+
 def ssim(ours: Picture, real: Picture, device: str = "cpu") -> tuple[float, NDArray[np.float32]]:
     """Return the structural similarity (torchmetrics: Gaussian window of 11 pixels, sigma 1.5, RGB).
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from aednerf.avatar.avatar import Avatar
 from aednerf.avatar.background import composite
@@ -20,23 +21,28 @@ def show(
     avatar: Avatar, motion: Motion, place: int, camera: Camera, plate: Picture, shot: int,
     view: NDArray[np.floating] | None = None,
 ) -> Picture:  # fmt: skip
-    """Return the avatar [H, W, 3] in one moment of a motion, before a plate, in the posture of a shot.
+    """Return the avatar [H, W, 3] in one moment of a motion, before a plate [H, W, 3]; else as for `cut_out`."""
+    return composite(cut_out(avatar, motion, place, camera, shot, view), plate)[..., :3]
+
+
+def cut_out(
+    avatar: Avatar, motion: Motion, place: int, camera: Camera, shot: int, view: NDArray[np.floating] | None = None
+) -> Tensor:
+    """Return the avatar [H, W, 4], premultiplied, in one moment of a motion, in the posture of a shot.
 
     Args:
         avatar: Who.
         motion: What it does.
         place: Which row of the motion.
         camera: Of the picture.
-        plate: [H, W, 3] the background.
         shot: The shot of the recording whose posture the torso takes.
         view: [3, 4] a rigid motion of the posed head in the camera's space; None leaves it.
     """
     with torch.inference_mode():
-        rgba = avatar.model.render(
+        return avatar.model.render(
             motion.rotation[place], motion.translation[place], motion.expression[place], motion.residual[place],
             camera, view=None if view is None else view.astype(np.float32), shot=shot,
         )  # fmt: skip
-        return composite(rgba, plate)[..., :3]
 
 
 def real_frames(capture: Capture, wanted: Iterable[int]) -> Iterator[tuple[int, Picture, Picture]]:

@@ -13,8 +13,8 @@ from aednerf.face.topology import LEFT_EYE, LIPS_INNER, LIPS_OUTER, LIPS_OUTER_R
 
 Mask = NDArray[np.bool_]
 
-REGIONS = ("full", "head", "face", "mouth", "eyes")
-HEAD_LABEL = 1
+REGIONS = ("full", "head", "face", "mouth", "eyes", "neck")
+HEAD_LABEL, NECK_LABEL = 1, 2
 ENLARGEMENT = 1.25
 """How much larger than its landmarks' box the mouth's and each eye's box is: a quarter."""
 
@@ -62,7 +62,7 @@ def regions_of(landmarks_px: NDArray[np.float32], parts: NDArray[np.uint8]) -> d
     return {
         "full": np.ones((height, width), bool), "head": parts == HEAD_LABEL, "face": oval.astype(bool),
         "mouth": _filled((mouth_box(landmarks_px),), width, height),
-        "eyes": _filled(eye_boxes(landmarks_px), width, height),
+        "eyes": _filled(eye_boxes(landmarks_px), width, height), "neck": parts == NECK_LABEL,
     }  # fmt: skip
 
 

@@ -20,12 +20,25 @@ from aednerf.core.files import sha256_of, write_json
 from aednerf.evaluation.figures import RowFigures
 from aednerf.evaluation.protocols import EXPLANATIONS, RECONSTRUCTION
 from aednerf.evaluation.regions import REGIONS
+from aednerf.evaluation.steadiness import MARGIN_PX
 
 NOT_MEASURED = {
     "lpips": "n/a: the weights of LPIPS's AlexNet trunk are not part of this version",
     "sync_c": "n/a: SyncNet's weights (syncnet_v2.model) are not part of this version",
     "sync_d": "n/a: SyncNet's weights (syncnet_v2.model) are not part of this version",
 }
+
+
+PASTED = "full, all but the head real"
+_PASTED_NOTE = (
+    "The whole frame with the real neck, torso and background around our head, as peers measure who render the head "
+    "alone; it says nothing about ours."
+)
+_STEADINESS_NOTE = (
+    f"pairs of consecutive frames; outside means at least {MARGIN_PX} pixels from the real person or head in both. The "
+    "first column moves the frame before by the real film's optical flow, and leaves out what was hidden. Not measured "
+    "where the head is elsewhere than in the recording, or where frames were left out."
+)
 
 
 @dataclass(frozen=True)
@@ -58,13 +71,8 @@ class Report:
         lines = ["# Evaluation", ""]
         lines += [f"- {key}: `{json.dumps(plain(value), ensure_ascii=False)}`" for key, value in self.run.items()]
         for measure in ("psnr", "ssim", "sharpness"):
-            lines += ["", f"## {_TITLES[measure]}", "", "| row | frames | " + " | ".join(REGIONS) + " |"]
-            lines += ["|---|---|" + "---|" * len(REGIONS)]
-            for row in self.rows:
-                cells = [_cell(row.regions[region][measure], _DIGITS[measure]) for region in REGIONS]
-                lines.append(f"| {row.name} | {row.n_frames} | " + " | ".join(cells) + " |")
-            own = {"psnr": "inf", "ssim": "1", "sharpness": "1"}[measure]
-            lines.append("| the real frames themselves | | " + " | ".join([own] * len(REGIONS)) + " |")
+            lines += self._by_region(measure)
+        lines += self._steadiness()
         lines += ["", "## Lips, sync and speed", ""]
         lines += ["| row | LMD (MediaPipe), px | no face found | LPIPS | Sync-C | Sync-D | ms a frame |"]
         lines += ["|---|---|---|---|---|---|---|"]
@@ -75,11 +83,43 @@ class Report:
             )
         lines += ["| the real frames themselves | 0 | 0 | 0 | n/a | n/a | |", "", "## Notes", ""]
         lines += [f"- **{row.name}**: {EXPLANATIONS[row.name]}" for row in self.rows]
+        lines += [f"- **{PASTED}**: {_PASTED_NOTE}", f"- Steadiness: {_STEADINESS_NOTE}"]
         lines += [f"- **{name}**: n/a, {reason}." for name, reason in self.missing.items()]
         lines += [f"- {name}: {reason}." for name, reason in NOT_MEASURED.items()]
         reasons = {row.lmd_reason.rstrip(".") for row in self.rows if row.lmd_reason}
         lines += [f"- LMD: n/a, {reason}." for reason in sorted(reasons)]
         return "\n".join(lines) + "\n"
+
+    def _by_region(self, measure: str) -> list[str]:
+        """Return the table of a measure: rows by regions; for PSNR also of frames in which only the head is ours."""
+        columns = [*REGIONS, PASTED] if measure == "psnr" else [*REGIONS]
+        lines = ["", f"## {_TITLES[measure]}", "", "| row | frames | " + " | ".join(columns) + " |"]
+        lines += ["|---|---|" + "---|" * len(columns)]
+        for row in self.rows:
+            values = [row.regions[region][measure] for region in REGIONS]
+            values += [row.pasted_psnr] * (len(columns) - len(values))
+            cells = [_cell(value, _DIGITS[measure]) for value in values]
+            lines.append(f"| {row.name} | {row.n_frames} | " + " | ".join(cells) + " |")
+        own = {"psnr": "inf", "ssim": "1", "sharpness": "1"}[measure]
+        return [*lines, "| the real frames themselves | | " + " | ".join([own] * len(columns)) + " |"]
+
+    def _steadiness(self) -> list[str]:
+        """Return the table of what changes from frame to frame, ours beside the real film's."""
+        lines = ["", "## Steadiness (mean absolute difference from frame to frame, 1/255; ours / real)", ""]
+        lines += ["| row | pairs | person, moved by the real flow | outside the person | outside the head |"]
+        lines += ["|---|---|---|---|---|"]
+        for row in self.rows:
+            s = row.steadiness
+            if s is None:
+                lines.append(f"| {row.name} | 0 | n/a | n/a | n/a |")
+                continue
+            pairs = (
+                (s.warp_error, s.real_warp_error), (s.flicker_background, s.real_flicker_background),
+                (s.flicker_outside_head, s.real_flicker_outside_head),
+            )  # fmt: skip
+            cells = [f"{_cell(ours, 2)} / {_cell(real, 2)}" for ours, real in pairs]
+            lines.append(f"| {row.name} | {s.n_pairs} | " + " | ".join(cells) + " |")
+        return lines
 
     def _ground_truth(self) -> dict[str, Any]:
         """Return what the real test frames score against themselves, and how sharp they are."""

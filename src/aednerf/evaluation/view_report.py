@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from aednerf.core.files import write_json
+from aednerf.evaluation.halo import RING_PX
 from aednerf.evaluation.report import plain
 
 OWN_CAMERA = "recording's own camera"
@@ -23,6 +24,8 @@ NOTES = (
     "Other rows: every 25th moment from a camera that recorded nothing to train on, against a picture without loss. "
     "The moments themselves were mostly trained on from the recording's camera; `test` counts only those of its test "
     "part.",
+    f"halo: the mean colour error in 1/255 in a ring of {RING_PX} pixels on the head's edge towards the background, "
+    "with the avatar and the true person before saturated green and white. It holds the outline's error too.",
     "comparison.png: for each row the middle moment and the worst one, the difference inside the head only.",
 )
 
@@ -48,6 +51,9 @@ class ViewFigures:
     test_psnr: float
     """dB over those; NaN where there is none."""
 
+    halo: float
+    """Mean colour error in a ring around the head's edge, before green and white, code values; NaN: not known."""
+
     worst_frame: int
     worst_psnr: float
 
@@ -64,6 +70,8 @@ class ViewTally:
     scores: list[dict[str, float]] = field(default_factory=list)
     """Of the head, as `metrics.score` gives them."""
 
+    halo: list[float] = field(default_factory=list)
+
     def figures(self) -> ViewFigures:
         """Return the means; a frame that shows no head counts for nothing."""
         psnr = np.array([score["psnr"] for score in self.scores])
@@ -73,7 +81,7 @@ class ViewTally:
         return ViewFigures(
             self.name, self.yaw_deg, self.pitch_deg, int((~np.isnan(psnr)).sum()), _mean(psnr),
             _mean([score["ssim"] for score in self.scores]), gradient / real if real > 0 else math.nan,
-            int((~np.isnan(test)).sum()), _mean(test), self.frames[worst] if self.frames else -1,
+            int((~np.isnan(test)).sum()), _mean(test), _mean(self.halo), self.frames[worst] if self.frames else -1,
             float(psnr[worst]) if len(psnr) else math.nan,
         )  # fmt: skip
 
@@ -103,12 +111,13 @@ class ViewReport:
         """Return the report as a Markdown table."""
         lines = ["# Evaluation: unseen cameras", ""]
         lines += [f"- {key}: `{json.dumps(plain(value), ensure_ascii=False)}`" for key, value in self.run.items()]
-        lines += ["", "| camera | moments | PSNR, dB | SSIM | sharpness | test | PSNR of test | worst (frame) |"]
-        lines += ["|---|---|---|---|---|---|---|---|"]
+        lines += ["", "| camera | moments | PSNR, dB | SSIM | sharpness | test | PSNR of test | halo | worst (frame) |"]
+        lines += ["|---|---|---|---|---|---|---|---|---|"]
         for row in self.rows:
             lines.append(
                 f"| {row.name} | {row.n_frames} | {_cell(row.psnr, 2)} | {_cell(row.ssim, 4)} | "
                 f"{_cell(row.sharpness, 2)} | {row.n_test} | {_cell(row.test_psnr, 2)} | "
+                f"{_cell(row.halo, 1)} | "
                 f"{_cell(row.worst_psnr, 2)} ({row.worst_frame}) |"
             )
         return "\n".join([*lines, "", *(f"- {note}" for note in NOTES)]) + "\n"

@@ -7,6 +7,7 @@ pose and its own capture's expression of the same moment.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +15,26 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from aednerf.avatar.avatar import Avatar
+from aednerf.avatar.background import composite
 from aednerf.capture.capture import Capture
-from aednerf.capture.held_out import HeldOutView, HeldOutViews
+from aednerf.capture.held_out import HeldOutViews
+from aednerf.capture.truth import FOREGROUND_NAME, TRUTH_FOLDER
 from aednerf.core.errors import InputError
 from aednerf.core.progress import Progress
 from aednerf.core.records import Motion
 from aednerf.evaluation.alignment import Similarity, align, true_frames
 from aednerf.evaluation.comparison import ViewExample, ViewSheet
+from aednerf.evaluation.halo import Cutout, halo
 from aednerf.evaluation.metrics import score
-from aednerf.evaluation.pictures import real_frames, show
+from aednerf.evaluation.pictures import cut_out, real_frames
 from aednerf.evaluation.protocols import chosen
 from aednerf.evaluation.regions import HEAD_LABEL
 from aednerf.evaluation.report import capture_digests, describe_run
 from aednerf.evaluation.view_report import OWN_CAMERA, ViewReport, ViewTally
+from aednerf.media.frames import decode_frames
 
 Picture = NDArray[np.uint8]
 
@@ -46,6 +52,9 @@ class Sight(NamedTuple):
 
     head: NDArray[np.bool_]
     """[H, W]."""
+
+    cutout: Cutout | None
+    """The person alone; None where the capture does not have it."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +130,14 @@ def measure_views(
     middle = {name: int(moments[len(moments) // 2]) for name in tallies} | {OWN_CAMERA: int(test[len(test) // 2])}
     sheet, total, is_test = ViewSheet(), len(test) + len(moments) * len(views.views), set(exact.test_frames.tolist())
     for done, sight in enumerate(_sights(exact, views, test, moments), start=1):
-        ours = _ours(avatar, stand, sight)
+        person = _ours(avatar, stand, sight)
+        ours = composite(person, exact.plate(exact.shot_of(sight.frame)))[..., :3]
         head = score(ours, sight.picture, {"head": sight.head}, avatar.device.type)["head"]
         tally = tallies[sight.camera]
         tally.frames.append(sight.frame)
         tally.is_test.append(sight.frame in is_test)
         tally.scores.append(head)
+        tally.halo.append(math.nan if sight.cutout is None else halo(person.cpu().numpy(), sight.cutout))
         example = ViewExample(sight.camera, sight.frame, sight.picture, ours, sight.head, head["psnr"])
         sheet.add(example, is_middle=sight.frame == middle[sight.camera])
         progress("evaluate", done, total)
@@ -151,28 +162,33 @@ def _sights(
     """Yield the recording's own test frames, then every view's moments."""
     still = np.eye(3, 4, dtype=np.float32)
     for frame, picture, parts in real_frames(exact, test.tolist()):
-        yield Sight(OWN_CAMERA, still, frame, picture, parts == HEAD_LABEL)
+        yield Sight(OWN_CAMERA, still, frame, picture, parts == HEAD_LABEL, _own_cutout(exact, frame, parts))
     for view in views.views:
         for frame in moments.tolist():
-            yield Sight(view.name, view.motion, frame, *_true_picture(exact, views, view, frame))
+            straight, parts = views.image(view, frame), views.parts(view, frame)
+            alpha = straight[..., 3:].astype(np.float32) / 255
+            picture = straight[..., :3] * alpha + exact.plate(exact.shot_of(frame)) * (1 - alpha)
+            yield Sight(
+                view.name, view.motion, frame, np.rint(picture).astype(np.uint8), parts == HEAD_LABEL,
+                Cutout(straight[..., :3], straight[..., 3], parts),
+            )  # fmt: skip
 
 
-def _true_picture(
-    exact: Capture, views: HeldOutViews, view: HeldOutView, frame: int
-) -> tuple[Picture, NDArray[np.bool_]]:
-    """Return an unseen camera's picture before the plate, and where its head is."""
-    straight = views.image(view, frame).astype(np.float32)
-    alpha = straight[..., 3:] / 255
-    picture = straight[..., :3] * alpha + exact.plate(exact.shot_of(frame)) * (1 - alpha)
-    return np.rint(picture).astype(np.uint8), views.parts(view, frame) == HEAD_LABEL
+def _own_cutout(exact: Capture, frame: int, parts: NDArray[np.uint8]) -> Cutout | None:
+    """Return the person alone as the recording's own camera saw them, or None where the capture does not have it."""
+    path = exact.path / TRUTH_FOLDER / FOREGROUND_NAME
+    if not path.is_file():
+        return None
+    colour, alpha = next(decode_frames(path, frame, frame + 1)), next(exact.mattes(frame, frame + 1))
+    return Cutout(colour, alpha, parts)
 
 
-def _ours(avatar: Avatar, stand: Stand, sight: Sight) -> Picture:
-    """Return the avatar as a camera would have seen it in a moment."""
+def _ours(avatar: Avatar, stand: Stand, sight: Sight) -> Tensor:
+    """Return the avatar [H, W, 4], premultiplied, as a camera would have seen it in a moment."""
     exact, own = stand.exact, int(stand.own_frame[sight.frame])
-    return show(
-        avatar, stand.motion, own, exact.camera(exact.clip_of(sight.frame)), exact.plate(exact.shot_of(sight.frame)),
-        stand.capture.shot_of(own), stand.view(sight.frame, sight.motion),
+    return cut_out(
+        avatar, stand.motion, own, exact.camera(exact.clip_of(sight.frame)), stand.capture.shot_of(own),
+        stand.view(sight.frame, sight.motion),
     )  # fmt: skip
 
 

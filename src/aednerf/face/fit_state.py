@@ -33,7 +33,7 @@ class FitConfig:
     rounds: int = 8
     """Alternations of the two steps."""
 
-    ridge: float = 20.0
+    ridge: float = 3.0
     """Cost of a squared coefficient, against squared pixels summed over the landmarks."""
 
     sparsity: float = 40.0
@@ -42,19 +42,19 @@ class FitConfig:
     smoothness: float = 20.0
     """Cost of the squared distance of a coefficient from the mean of its neighbours in time."""
 
-    symmetry: float = 400.0
+    symmetry: float = 340.0
     """Cost of the squared difference of a muscle's coefficients on both sides."""
 
-    rotation_sd_rad: float = float(np.deg2rad(0.3))
+    rotation_sd_rad: float = float(np.deg2rad(0.03))
     """A frame's rotation may differ from the given pose's by this much."""
 
     translation_sd_m: float = 0.002
     """A frame's translation may differ from the given pose's by this much."""
 
-    offset_sd_m: float = 0.001
+    offset_sd_m: float = 0.0003
     """A landmark's constant offset from its place on the face model."""
 
-    brow_offset_sd_m: float = 0.003
+    brow_offset_sd_m: float = 0.001
     """The same of the brows, which sit higher on one forehead than on another."""
 
     lip_gap_sd_m: float = 0.0003

@@ -34,12 +34,15 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     return _bytes(cv2.cvtColor(_bytes(cv2.imdecode(data, cv2.IMREAD_COLOR), path), cv2.COLOR_BGR2RGB), path)
 
 
-def write_image(path: str | Path, image: NDArray[np.uint8], jpeg_quality: int | None = None) -> None:
+def write_image(
+    path: str | Path, image: NDArray[np.uint8] | NDArray[np.uint16], jpeg_quality: int | None = None
+) -> None:
     """Write a picture, atomically; the suffix chooses the format (.png keeps alpha and every bit).
 
     Args:
         path: the file.
-        image: uint8 [H, W, 3] RGB, [H, W, 4] RGBA with straight alpha, or [H, W] gray.
+        image: uint8 [H, W, 3] RGB, [H, W, 4] RGBA with straight alpha, or [H, W] gray; a .png may
+            be uint16 gray as well.
         jpeg_quality: of a .jpg, 0 to 100, its colours as fine as its light; None is the usual 95 with coarser colours.
 
     Raises:
@@ -47,7 +50,9 @@ def write_image(path: str | Path, image: NDArray[np.uint8], jpeg_quality: int | 
         MachineError: the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))):
+    is_deep = image.dtype == np.uint16 and image.ndim == 2 and path.suffix.lower() == ".png"
+    has_channels = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))
+    if not is_deep and not (image.dtype == np.uint8 and has_channels):
         raise ValueError(f"expected uint8 [H, W], [H, W, 3] or [H, W, 4], got {image.dtype} {image.shape}")
     stored: Any = image
     if image.ndim == 3:

@@ -20,7 +20,7 @@ from aednerf.field.torso import TorsoField
 from aednerf.ops.compilation import can_compile
 from aednerf.ops.composite import over
 from aednerf.render.captured import PLAIN_STAGES, CapturedPicture, Drawn, Stages, capacity_for, render_listed
-from aednerf.render.rays import Rays, cast, intrinsics_of, pixel_grid
+from aednerf.render.rays import Rays, cast, intrinsics_of, is_inside, pixel_grid, recorded_of
 from aednerf.render.volume import Field, Space, render_frame
 
 
@@ -37,11 +37,16 @@ class Moment(NamedTuple):
     """[1, K]."""
     intrinsics: Tensor
     """[1, 3] focal length, cx, cy in pixels."""
+    recorded: Tensor
+    """[4] left, top, width, height of the recording's picture in the drawn one, pixels: where the torso stands."""
     view: Tensor
     """[3, 4] a rigid motion of the posed head in the camera's space."""
     shot: Tensor
     """[1] int64."""
 
+
+_FINER = 5
+"""A surface is sought in steps so much finer than a picture's: hard skin ends a ray within one of these."""
 
 DrawHead = Callable[[Field, Rays], Tensor]
 
@@ -85,7 +90,7 @@ class AvatarModel(nn.Module):
             translation: [3] tracked head-to-camera translation, metres.
             expression: [52] ARKit coefficients.
             residual: [K] the person's residual code.
-            camera: the picture's camera.
+            camera: the picture's camera; what lies outside of the recording's picture stays empty.
             view: [3, 4] a rigid motion applied to the posed head in the camera's space (a user's camera); the torso
                 stays as the recording's camera sees it.
             shot: the shot of the recording whose posture the torso takes; None is the avatar's own choice.
@@ -95,15 +100,35 @@ class AvatarModel(nn.Module):
         """
         # Graphs and compiled code are made once, for ordinary tensors, whatever mode the caller is in.
         with torch.inference_mode(False), torch.no_grad():
-            moment = Moment(
-                self._tensor(rotation)[None], self._tensor(translation)[None], self._tensor(expression)[None],
-                self._tensor(residual)[None], intrinsics_of(camera, self.device),
-                torch.eye(3, 4, device=self.device) if view is None else self._tensor(view),
-                torch.tensor([self.config.shown_shot if shot is None else shot], device=self.device),
-            )  # fmt: skip
+            moment = self._moment(rotation, translation, expression, residual, camera, view, shot)
             if self._fast is not None:
                 return self._fast.render(moment, camera.width, camera.height)
             return self.draw(moment, camera.width, camera.height)
+
+    def surface(
+        self, rotation: np.ndarray | Tensor, translation: np.ndarray | Tensor, expression: np.ndarray | Tensor,
+        residual: np.ndarray | Tensor, camera: Camera, *, view: np.ndarray | Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Render where the light of the head's rays comes from: its colour is replaced by the place.
+
+        The torso is a flat picture and has no place. Arguments as for `render`.
+
+        Returns:
+            [H, W, 4]: the expected place in the camera's space, metres, and the head's alpha in [0, 1].
+        """
+        with torch.no_grad():
+            moment = self._moment(rotation, translation, expression, residual, camera, view, None)
+            turned, moved = self._posed(moment)
+            state = self.head.prepare(moment.expression, moment.residual, self._turn_under_light(moment))
+            pixels = pixel_grid(camera.width, camera.height, self.device)
+            rays = cast(pixels[None], moment.intrinsics, turned, moved)
+            found = render_frame(
+                lambda points: (self.head(points, state)[0], points), rays, self.space, self.step / _FINER
+            )
+            alpha = found[:, 3:] * is_inside(pixels, moment.recorded)
+            place = found[:, :3] / found[:, 3:].clamp(min=1e-6) * HEAD_BOX_HALF_M
+            seen = torch.cat([place @ turned[0].T + moved, alpha], dim=-1)
+            return seen.view(camera.height, camera.width, 4)
 
     def draw(self, moment: Moment, width: int, height: int) -> Tensor:
         """Draw a moment the ordinary way: [H, W, 4]."""
@@ -116,15 +141,31 @@ class AvatarModel(nn.Module):
         self, moment: Moment, width: int, height: int, shade: Callable, torso: Callable, draw_head: DrawHead
     ) -> Tensor:
         """Draw a moment from a head field, a torso field and a way to render rays: [H, W, 4]."""
-        turned, moved = self.pose(moment.rotation, moment.translation)
-        turned, moved = moment.view[:, :3] @ turned, moved @ moment.view[:, :3].T + moment.view[:, 3]
+        turned, moved = self._posed(moment)
         pixels = pixel_grid(width, height, self.device)[None]
         posture = self.pose.standardise(moment.rotation, moment.translation)
         state = self.head.prepare(moment.expression, moment.residual, self._turn_under_light(moment))
         head = draw_head(lambda points: shade(points, state), cast(pixels, moment.intrinsics, turned, moved))
-        places = torch.stack([pixels[..., 0] / width, pixels[..., 1] / height], dim=-1) * 2 - 1
+        places = (pixels - moment.recorded[:2]) / moment.recorded[2:] * 2 - 1
         behind, _ = torso(places, posture, moment.shot)
-        return over(head, behind[0]).view(height, width, 4).clamp(0.0, 1.0)
+        picture = over(head, behind[0]) * is_inside(pixels[0], moment.recorded)  # what lies beyond was never seen
+        return picture.view(height, width, 4).clamp(0.0, 1.0)
+
+    def _moment(
+        self, rotation: np.ndarray | Tensor, translation: np.ndarray | Tensor, expression: np.ndarray | Tensor,
+        residual: np.ndarray | Tensor, camera: Camera, view: np.ndarray | Tensor | None, shot: int | None,
+    ) -> Moment:  # fmt: skip
+        return Moment(
+            self._tensor(rotation)[None], self._tensor(translation)[None], self._tensor(expression)[None],
+            self._tensor(residual)[None], intrinsics_of(camera, self.device), recorded_of(camera, self.device),
+            torch.eye(3, 4, device=self.device) if view is None else self._tensor(view),
+            torch.tensor([self.config.shown_shot if shot is None else shot], device=self.device),
+        )  # fmt: skip
+
+    def _posed(self, moment: Moment) -> tuple[Tensor, Tensor]:
+        """Return the corrected pose [1, 3, 3] and [1, 3] before the user's camera."""
+        turned, moved = self.pose(moment.rotation, moment.translation)
+        return moment.view[:, :3] @ turned, moved @ moment.view[:, :3].T + moment.view[:, 3]
 
     def _turn_under_light(self, moment: Moment) -> Tensor:
         """Return [1, 3]: the head's standardised turn as its shading sees it.

@@ -48,6 +48,18 @@ def pixel_grid(width: int, height: int, device: torch.device) -> Tensor:
     return torch.stack([u, v], dim=-1).view(-1, 2)
 
 
+def recorded_of(camera: Camera, device: torch.device) -> Tensor:
+    """Return [4]: left, top, width and height of the recording's picture in the camera's, pixels."""
+    recorded = camera.recorded or (0.0, 0.0, camera.width, camera.height)
+    return torch.tensor(recorded, dtype=torch.float32, device=device)
+
+
+def is_inside(pixels: Tensor, rectangle: Tensor) -> Tensor:
+    """Return [R, 1] bool: which places [R, 2] lie in a rectangle [4] of left, top, width, height."""
+    inwards = pixels - rectangle[:2]
+    return ((inwards >= 0) & (inwards <= rectangle[2:])).all(-1, keepdim=True)
+
+
 def intrinsics_of(camera: Camera, device: torch.device) -> Tensor:
     """Return [1, 3]: focal length, cx, cy in pixels."""
     return torch.tensor([[camera.focal_px, camera.cx, camera.cy]], dtype=torch.float32, device=device)

@@ -1,8 +1,8 @@
-"""`aednerf demo`: the shipped avatar says the shipped sentence with four emotions, seen from all around, twice at once.
+"""`aednerf demo`: the shipped avatar says the shipped sentence with four emotions, then in an orbit, twice at once.
 
-The camera swings from the person's one side to the other while she speaks, and back with the next emotion; each picture
-is rendered once, without a background, and laid over two. Nothing but the package is needed: no network, no third-party
-model, no OpenGL, no espeak-ng.
+The camera swings from the person's one side to the other while she speaks, and back with the next emotion; the last
+time it goes around once. Each picture is rendered once, without a background, and laid over two. Nothing but the
+package is needed: no network, no third-party model, no OpenGL, no espeak-ng.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from aednerf.avatar.avatar import Avatar
 from aednerf.avatar.background import cover
-from aednerf.avatar.camera import View
+from aednerf.avatar.camera import Orbit, View
 from aednerf.avatar.output import check_output, open_output
 from aednerf.avatar.restore import pick_device
 from aednerf.core.errors import InputError
@@ -38,6 +38,9 @@ from aednerf.training.run import train
 VIDEO_NAME, SHEET_NAME, BACKDROP_NAME, TRAINED_NAME = "demo.mp4", "demo.png", "evening.png", "mara.aednerf"
 
 EMOTIONS = ("neutral", "happy", "angry", "sad")
+ORBIT_EMOTION = "happy"
+"""Of the last time that the sentence is said, while the camera goes around once."""
+
 YAWS_DEG = (18.0, 0.0, -18.0)
 """The three views of the contact sheet, from the person's left to her right: the ends and the middle of the swing."""
 
@@ -150,12 +153,12 @@ def show(avatar: Avatar, path: Path, sentence: Path, out: Path, progress: Progre
             best = take.best_frames()
             cells: dict[int, NDArray[np.uint8]] = {}
             for frame, (person, yaw_deg) in enumerate(take.pictures(avatar)):
-                shown = screen.show(person, f"{take.emotion}, {_side(yaw_deg)}", _NOTICE)
+                shown = screen.show(person, take.caption(yaw_deg), _NOTICE)
                 sink.write(np.dstack([shown, np.full(shown.shape[:2], 255, np.uint8)]))
                 cells |= {column: person for column, wanted in enumerate(best) if wanted == frame}
                 done += 1
                 progress("render", done, result.n_frames, take.emotion)
-            rows.append(_sheet_row(screen, take.emotion, [cells[column] for column in range(len(best))]))
+            rows.append(_sheet_row(screen, take, [cells[column] for column in range(len(best))]))
         write_image(result.sheet, np.concatenate(rows))  # before the video, whose presence means that all is there
     return replace(result, seconds=time.monotonic() - started)
 
@@ -167,39 +170,47 @@ class _Take:
     emotion: str
     samples: NDArray[np.float32]
     motion: Motion
-    swing: Swing
+    camera: Swing | Orbit
+
+    def caption(self, yaw_deg: float) -> str:
+        """Return what stands below a picture that is seen from a side."""
+        way = "an orbit, " if isinstance(self.camera, Orbit) else ""
+        return f"{self.emotion}, {way}{_side(yaw_deg)}"
 
     def pictures(self, avatar: Avatar) -> Iterator[tuple[NDArray[np.uint8], float]]:
         """Yield the person [H, W, 4], premultiplied over nothing, and the camera's yaw in degrees."""
-        for frame in avatar.render(self.motion, self.swing, "transparent").frames():
-            yield frame.rgba, self.swing.at(frame.time_s).yaw_deg
+        for frame in avatar.render(self.motion, self.camera, "transparent").frames():
+            yield frame.rgba, self.camera.at(frame.time_s).yaw_deg
 
     def best_frames(self) -> list[int]:
         """Return for each of `YAWS_DEG` the frame near it in which the mouth is widest and the eyes are open."""
         expression = self.motion.expression
         liveliness = expression[:, JAW_OPEN] - 2 * expression[:, BLINK_COLUMNS].mean(1)
-        yaw = np.array([self.swing.at(frame / FPS).yaw_deg for frame in range(len(self.motion))])
+        yaw = np.array([self.camera.at(frame / FPS).yaw_deg for frame in range(len(self.motion))])
         away = np.abs(yaw[None] - np.array(YAWS_DEG)[:, None])
         near = away <= np.maximum(_NEAR_DEG, away.min(1, keepdims=True))
         return np.where(near, liveliness[None], -np.inf).argmax(1).tolist()
 
 
 def _takes(avatar: Avatar, sentence: Path) -> list[_Take]:
-    """Return the sentence in each emotion; the camera swings on from one to the next."""
+    """Return the sentence in each emotion, where the camera swings on from one to the next, and once in an orbit."""
     samples = load_audio(sentence)
     takes = []
-    for number, emotion in enumerate(EMOTIONS):
+    for number, emotion in enumerate((*EMOTIONS, ORBIT_EMOTION)):
         motion = avatar.speak(samples, emotion, seed=number).motion
         whole = np.zeros(len(motion) * SAMPLES_PER_FRAME, np.float32)
         whole[: len(samples)] = samples[: len(whole)]
-        takes.append(_Take(emotion, whole, motion, Swing(len(motion) / FPS, YAWS_DEG[0] * (-1) ** number)))
+        seconds = len(motion) / FPS
+        is_last = number == len(EMOTIONS)
+        camera = Orbit(seconds) if is_last else Swing(seconds, YAWS_DEG[0] * (-1) ** number)
+        takes.append(_Take(emotion, whole, motion, camera))
     return takes
 
 
-def _sheet_row(screen: Screen, emotion: str, people: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Return one emotion from all views over all backdrops, side by side."""
+def _sheet_row(screen: Screen, take: _Take, people: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return one take from all views over all backdrops, side by side."""
     cells = [
-        screen.show(person, f"{emotion}, {_side(yaw_deg)}", _NOTICE)
+        screen.show(person, take.caption(yaw_deg), _NOTICE)
         for person, yaw_deg in zip(people, YAWS_DEG, strict=True)
     ]
     return np.concatenate(cells, axis=1)

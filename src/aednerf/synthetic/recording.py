@@ -29,7 +29,7 @@ from aednerf.capture.manifest import MANIFEST_NAME, ClipRecord, Crop, Manifest, 
 from aednerf.capture.report import write_report
 from aednerf.capture.step_log import LOG_NAME, StepLog
 from aednerf.capture.tracking import Tracking
-from aednerf.capture.truth import TRUTH_FOLDER
+from aednerf.capture.truth import FOREGROUND_NAME, TRUTH_FOLDER
 from aednerf.core.errors import InputError
 from aednerf.core.files import require_absent, sha256_of
 from aednerf.core.progress import Progress, silent
@@ -54,7 +54,6 @@ PIECES = "pieces"
 """The folder, inside an unfinished capture, of the film so far."""
 
 PIECE_FRAMES = 50
-FOREGROUND_NAME = "foreground.mp4"
 
 _CRF, _FOREGROUND_CRF, _KEYFRAME_S = 12, 8, 1.0
 _STREAMS = {FRAMES_NAME: "", MATTE_NAME: "", PARTS_NAME: "", FOREGROUND_NAME: f"{TRUTH_FOLDER}/"}

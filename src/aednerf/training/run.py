@@ -16,9 +16,9 @@ import torch
 
 from aednerf import __version__
 from aednerf.avatar.avatar import Avatar
-from aednerf.avatar.bundle import Bundle, save_bundle
+from aednerf.avatar.bundle import Bundle, Place, save_bundle
 from aednerf.avatar.restore import pick_device
-from aednerf.capture.capture import Capture
+from aednerf.capture.capture import Capture, Shot
 from aednerf.core.errors import InputError
 from aednerf.core.files import require_absent
 from aednerf.core.progress import Progress, silent
@@ -117,7 +117,18 @@ def _bundle(
         training=record,
         licences=tuple(sorted(sources)),
         consent=capture.manifest.consent,
+        place=_place(capture, shot),
     )
+
+
+def _place(capture: Capture, shot: Shot) -> Place | None:
+    """Return where a shot's picture was in its video; None where the capture's square is not one of whole pixels."""
+    clip = capture.clips[shot.clip]
+    x, y, size = int(clip.crop.x), int(clip.crop.y), int(clip.crop.size)
+    width, height = clip.source.width, clip.source.height
+    if x < 0 or y < 0 or size < 16 or x + size > width or y + size > height:
+        return None
+    return Place(clip.source.file, width, height, x, y, size, shot.first - clip.first, shot.end - clip.first)
 
 
 def _save(bundle: Bundle, model: AvatarModel, capture: Capture, out: Path, force: bool, progress: Progress) -> None:

@@ -1,0 +1,67 @@
+"""The rim of the head before colours that were not behind it: light or dark seams that a change of background shows.
+
+Only computer-generated captures know the person's own colour and alpha there.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aednerf.evaluation.regions import HEAD_LABEL
+
+BACKDROPS = {"green": (0, 255, 0), "white": (255, 255, 255)}
+RING_PX = 5
+"""Width of the ring, half of it on either side of the edge."""
+
+
+class Cutout(NamedTuple):
+    """A person without a background, as they truly are."""
+
+    colour: NDArray[np.uint8]
+    """[H, W, 3] straight."""
+
+    alpha: NDArray[np.uint8]
+    """[H, W]."""
+
+    parts: NDArray[np.uint8]
+    """[H, W] labels; the head's edge is where 1 meets 0: not where it meets the neck or the torso."""
+
+
+def halo(ours: NDArray[np.floating], true: Cutout) -> float:
+    """Return the mean absolute colour error in the ring, before saturated green and white: code values (1/255).
+
+    Args:
+        ours: [H, W, 4] premultiplied RGBA in [0, 1], without a background.
+        true: The same picture as it should be.
+    Returns:
+        The mean over both backdrops; NaN where the head has no edge.
+    """
+    ring = edge_ring(true.parts)
+    if not ring.any():
+        return math.nan
+    ours, alpha = ours[ring].astype(np.float64) * 255, true.alpha[ring][:, None] / 255
+    premultiplied = true.colour[ring] * alpha
+    errors = []
+    for colour in BACKDROPS.values():
+        shown = ours[:, :3] + (1 - ours[:, 3:] / 255) * np.array(colour)
+        errors.append(np.abs(shown - premultiplied - (1 - alpha) * np.array(colour)).mean())
+    return float(np.mean(errors))
+
+
+def edge_ring(parts: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return the pixels [H, W] of head or background that lie within half of `RING_PX` of the edge between the two."""
+    is_head, is_background = parts == HEAD_LABEL, parts == 0
+    if not is_head.any() or not is_background.any():
+        return np.zeros(parts.shape, bool)
+    # Distances are between pixels' centres: the pixels beside an edge are 1 apart, half a pixel from it.
+    to_head, to_background = (
+        cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        for mask in (is_head, is_background)
+    )
+    reach = RING_PX / 2 + 0.5
+    return (is_head & (to_background < reach)) | (is_background & (to_head < reach))
