@@ -105,7 +105,7 @@ def test_blinks_span_the_range(scene: Scene, fit: FaceFit) -> None:
     for name in ("eyeBlinkLeft", "eyeBlinkRight", "jawOpen"):
         k = ARKIT_NAMES.index(name)
         closed, opened = scene.expression[:, k] > 0.95, scene.expression[:, k] == 0
-        assert fit.expression[closed, k].min() > 0.6, name  # one eye alone: the other side holds it back a little
+        assert fit.expression[closed, k].min() > 0.55, name  # one eye alone: the other side holds it back a little
         assert fit.expression[opened, k].mean() < 0.15, name
 
 
