@@ -45,16 +45,16 @@ class FitConfig:
     symmetry: float = 340.0
     """Cost of the squared difference of a muscle's coefficients on both sides."""
 
-    rotation_sd_rad: float = float(np.deg2rad(0.03))
+    rotation_sd_rad: float = float(np.deg2rad(0.3))
     """A frame's rotation may differ from the given pose's by this much."""
 
     translation_sd_m: float = 0.002
     """A frame's translation may differ from the given pose's by this much."""
 
-    offset_sd_m: float = 0.0003
+    offset_sd_m: float = 0.0006
     """A landmark's constant offset from its place on the face model."""
 
-    brow_offset_sd_m: float = 0.001
+    brow_offset_sd_m: float = 0.002
     """The same of the brows, which sit higher on one forehead than on another."""
 
     lip_gap_sd_m: float = 0.0003
@@ -67,7 +67,7 @@ class FitConfig:
     pose_prior_points: float = 10.0
     """How many landmarks share one error: the pose prior counts this much more than beside independent ones."""
 
-    frontal_sd_rad: float = float(np.deg2rad(15.0))
+    frontal_sd_rad: float = float(np.deg2rad(8.0))
     """What all frames share is told by those that face the camera to about so much."""
 
     frames_in_common: int = 30
