@@ -259,7 +259,9 @@ def speak(
         emotion_track: emotions over time, instead of one: a JSON file.
         camera: front, orbit, yaw=20,pitch=-5 (degrees; yaw > 0 towards the person's left), or a JSON file.
         background: plate (the recording's own), a picture, a video, #rrggbb, or transparent.
-        expression: a JSON or motion file of ARKit coefficients to add.
+        expression: what to change about the face: JSON such as {"scale": {"jawOpen": 0.8}, "offset": {"browInnerUp":
+            0.2}, "mask": ["eyeBlinkLeft"], "motion": "own.csv"}, each part optional (the names in mask are left to
+            offset and motion alone), or a motion file to add.
         mouth_gain: factor on how far the mouth moves, 0 to 4.
         audio_offset: seconds by which the lips move earlier.
         no_blink: no blinks of its own.

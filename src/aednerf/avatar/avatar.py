@@ -14,7 +14,8 @@ from torch import Tensor
 
 from aednerf.avatar.bundle import Bundle, load_bundle
 from aednerf.avatar.camera import CameraPath, View
-from aednerf.avatar.delivery import Delivery, ExpressionSpec, Voice, parse_emotion, parse_expression
+from aednerf.avatar.delivery import Delivery, Voice, parse_emotion
+from aednerf.avatar.expression import ExpressionSpec, parse_expression
 from aednerf.avatar.framing import CropSpec
 from aednerf.avatar.restore import pick_device, restore_person, restore_voice
 from aednerf.avatar.scene import Draw, Scene
@@ -133,7 +134,8 @@ class Avatar:
             camera: `front`, `orbit`, `yaw=20,pitch=-5[,roll=,zoom=]` (degrees; yaw > 0 towards the person's left), or
                 the JSON file of a camera path. The head is seen from there; the torso stays as the recording saw it.
             background: `plate`, a picture file, a video file (looped), `#rrggbb`, or `transparent`.
-            expression: ARKit coefficients to add: names and values, their JSON file, a Motion or a motion file.
+            expression: What to change about the expression: ARKit names and values to add, the parts `scale`, `offset`,
+                `mask` and `motion` (see `avatar.expression`), a JSON file of either, a Motion or a motion file to add.
             mouth_gain: Scales how far the mouth moves from rest, in [0, 4].
             audio_offset_s: Seconds by which the lips move earlier against the sound; negative is later.
             blink: Whether the avatar blinks by itself.
@@ -157,8 +159,8 @@ class Avatar:
             raise InputError("This avatar has no motion network: it renders motion files, but cannot speak.")
         track = parse_emotion(emotion, intensity, emotion_track)
         options = MotionOptions(mouth_gain, audio_offset_s, blink, seed)
-        addition = parse_expression(expression, self.bundle.rotation, self.bundle.translation)
-        delivery = Delivery(track, options, addition)
+        edit = parse_expression(expression, self.bundle.rotation, self.bundle.translation)
+        delivery = Delivery(track, options, edit)
         scene = Scene.of(self.bundle, camera, background, size, crop, stereo_mm, aov, paste_back)
         sound = Sound(audio)
         return Speech(

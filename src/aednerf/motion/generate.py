@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -94,6 +94,18 @@ class MotionGenerator:
                 yield motion
         if len(motion := stream.flush()):
             yield motion
+
+    def with_expression(self, motion: Motion, expression: Array) -> Motion:
+        """Return a motion with other expressions [T, 52]; the eyes' residual follows brows, lids and gaze.
+
+        The mouth's residual stays: it belongs to the speech.
+        """
+        stats, n_mouth = self.stats, self.stats.n_mouth_residual
+        change = (expression - motion.expression)[:, IDLE_COLUMNS]
+        residual = motion.residual.copy()
+        residual[:, n_mouth:] += change @ stats.eye_residual[:, :-1].T
+        residual = np.clip(residual, stats.low[N_EXPRESSION:], stats.high[N_EXPRESSION:])
+        return replace(motion, expression=expression, residual=residual)
 
 
 class SpokenMotion:
