@@ -280,7 +280,7 @@ def speak(
     """
     from aednerf.avatar.avatar import Avatar
     from aednerf.core.files import require_absent
-    from aednerf.motion.files import save_motion
+    from aednerf.motion.files import require_motion_name, save_motion
     from aednerf.terminal import Steps
 
     if not audio:
@@ -289,7 +289,7 @@ def speak(
     if len(set(outputs)) < len(outputs) or (motion_out and len(audio) > 1):
         raise InputError("Several sound files need different names, and take no --motion-out.")
     if motion_out:
-        require_absent(motion_out, force)
+        require_absent(require_motion_name(motion_out), force)
     loaded = Avatar.load(avatar, device)
     for path, output in zip(audio, outputs, strict=True):
         speech = loaded.speak(

@@ -42,20 +42,32 @@ LIVE_LINK_SHAPES = (
 LIVE_LINK_COLUMNS = ("Timecode", "BlendShapeCount", *LIVE_LINK_SHAPES, *ANGLE_COLUMNS)
 
 
+def require_motion_name(path: str | Path) -> Path:
+    """Return the path of a motion file, or raise where its name says that it is none.
+
+    Raises:
+        InputError: the suffix is neither .npz nor .csv.
+    """
+    path = Path(path)
+    if path.suffix not in (".npz", ".csv"):
+        raise InputError(f"A motion file ends in .npz or .csv, got {path.name!r}.")
+    return path
+
+
 def save_motion(path: str | Path, motion: Motion) -> None:
     """Write a motion as `.npz` or `.csv`, by the name's suffix.
 
     Raises:
         InputError: another suffix, or a `.csv` of a motion that is not at 25 fps.
     """
-    path = Path(path)
+    path = require_motion_name(path)
     if path.suffix == ".npz":
         with atomic_path(path) as temporary:
             np.savez(
                 temporary, expression=motion.expression, residual=motion.residual, rotation=motion.rotation,
                 translation=motion.translation, fps=np.float64(motion.fps), expression_names=np.array(ARKIT_NAMES),
             )  # fmt: skip
-    elif path.suffix == ".csv":
+    else:
         if motion.fps != FPS:
             raise InputError(
                 f"A motion .csv is at {FPS} frames a second, this motion at {motion.fps:g}: save it as .npz."
@@ -65,8 +77,6 @@ def save_motion(path: str | Path, motion: Motion) -> None:
             residual_names = [f"Residual{k:02d}" for k in range(motion.residual.shape[1])]
             writer.writerow([*LIVE_LINK_COLUMNS, *POSITION_COLUMNS, *residual_names])
             writer.writerows(_csv_row(motion, frame) for frame in range(len(motion)))
-    else:
-        raise _unknown_suffix(path)
 
 
 def load_motion(
@@ -87,9 +97,7 @@ def load_motion(
     Raises:
         InputError: the file is missing, damaged, lacks a column, holds a value out of range, or is another avatar's.
     """
-    path = Path(path)
-    if path.suffix not in (".npz", ".csv"):
-        raise _unknown_suffix(path)
+    path = require_motion_name(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist.")
     if path.suffix == ".npz":
@@ -106,10 +114,6 @@ def load_motion(
         )
     residual = np.zeros((len(motion), n_residual), np.float32)
     return Motion(motion.expression, residual, motion.rotation, motion.translation)
-
-
-def _unknown_suffix(path: Path) -> InputError:
-    return InputError(f"A motion file ends in .npz or .csv, got {path.name!r}.")
 
 
 def _csv_row(motion: Motion, frame: int) -> list[str]:
