@@ -216,8 +216,8 @@ def test_mismatches_are_refused(capture: Capture, tmp_path: Path) -> None:
     other.config = SimpleNamespace(n_residual=9)
     with pytest.raises(InputError, match="expected 9"):
         evaluate(avatar(other), capture, tmp_path / "report")
-    with pytest.raises(InputError, match="Unknown protocol 'cross'"):
-        evaluate(avatar(), capture, tmp_path / "report", protocol="cross")
+    with pytest.raises(InputError, match="Unknown protocol 'emotions'"):
+        evaluate(avatar(), capture, tmp_path / "report", protocol="emotions")
     with pytest.raises(InputError, match="no views of unseen cameras"):
         evaluate(avatar(), capture, tmp_path / "report", protocol="view")
     with pytest.raises(InputError, match="view only"):

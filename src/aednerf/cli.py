@@ -352,16 +352,18 @@ def evaluate(
     /,
     *,
     out: Out,
-    protocol: Literal["self", "view"] = "self",
+    protocol: Literal["self", "cross", "view"] = "self",
+    audio: tuple[Path, ...] = (),
+    retrack: bool = False,
     truth: Annotated[Path | None, arg(metavar="CAPTURE")] = None,
     every: int = 1,
     max_frames: Annotated[int | None, arg(metavar="INT")] = None,
     device: Device = "auto",
     force: bool = False,
 ) -> None:
-    """Measure an avatar on the part of a recording that it has not seen, or from cameras that did not record it.
+    """Measure an avatar: on what it has not seen of a recording, on other people's speech, or from unseen cameras.
 
-    Writes a folder with report.json, report.md, a picture, and for the protocol self a side-by-side video.
+    Writes a folder with report.json, report.md, for self and view a picture, and for self a side-by-side video.
 
     For example: aednerf evaluate avatars/me captures/me -o reports/me
 
@@ -369,11 +371,15 @@ def evaluate(
         avatar: a bundle that `aednerf train` made.
         capture: the capture that it was trained on.
         out: the folder to write.
-        protocol: self drives the avatar with the recording's own motion and speech; view looks at the head from the
-            unseen cameras of a capture that `aednerf synthesize` made.
+        protocol: self drives the avatar with the recording's own motion and speech; cross with other people's, given
+            by --audio, and measures its lips against the sound; view looks at the head from the unseen cameras of a
+            capture that `aednerf synthesize` made.
+        audio: for cross, sound files; NAME.phonemes.json beside one says when which sound is spoken, so that closed
+            lips can be counted.
+        retrack: for cross, also render the speech and look for the lips in the pictures (slow).
         truth: for view, the synthesized capture whose bare videos CAPTURE was prepared from.
         every: measure every so-manieth frame.
-        max_frames: measure at most so many frames, spread evenly.
+        max_frames: measure at most so many frames, spread evenly; for cross, the first ones of each sound.
         device: where to compute; auto takes the GPU where there is one.
         force: replace a report that exists.
     """
@@ -386,7 +392,10 @@ def evaluate(
     loaded = Avatar.load(avatar, device)
     with Steps() as steps:
         exact = None if truth is None else Capture.open(truth)
-        run(loaded, recording, out, protocol, every, max_frames, steps, force, truth=exact)
+        run(
+            loaded, recording, out, protocol, every, max_frames, steps, force, truth=exact, audio=audio,
+            retrack=retrack,
+        )  # fmt: skip
     print((out / "report.md").read_text(encoding="utf-8"))
     print(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 

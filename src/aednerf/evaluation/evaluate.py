@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from aednerf.core.errors import InputError
 from aednerf.core.files import atomic_folder, require_absent
 from aednerf.core.progress import Progress, silent
 from aednerf.evaluation.comparison import Comparison, Sheet
+from aednerf.evaluation.cross import measure_cross
+from aednerf.evaluation.cross_report import CrossReport
 from aednerf.evaluation.figures import RowFigures, Tally
 from aednerf.evaluation.lips import LandmarkFinder, MediaPipeLandmarks
 from aednerf.evaluation.metrics import lmd, pasted_psnr, score
@@ -29,30 +32,37 @@ from aednerf.evaluation.views import measure_views
 
 Picture = NDArray[np.uint8]
 
-PROTOCOLS = ("self", "view")
+PROTOCOLS = ("self", "cross", "view")
 N_EXAMPLES = 6
 
 
 def evaluate(
     avatar: Avatar, capture: Capture, out: str | Path, protocol: str = "self", every: int = 1,
     max_frames: int | None = None, progress: Progress = silent, force: bool = False,
-    landmarks: LandmarkFinder | None = None, truth: Capture | None = None,
-) -> Report | ViewReport:  # fmt: skip
-    """Measure an avatar on a capture and write `report.json`, `report.md`, `comparison.png` and, for `self`, an mp4.
+    landmarks: LandmarkFinder | None = None, truth: Capture | None = None, audio: Sequence[str | Path] = (),
+    retrack: bool = False,
+) -> Report | ViewReport | CrossReport:  # fmt: skip
+    """Measure an avatar on a capture and write `report.json`, `report.md`, and what else the protocol gives.
+
+    `self` and `view` give `comparison.png`, `self` also an mp4.
 
     Args:
         avatar: The avatar.
         capture: The recording, usually the one that the avatar was trained on: only its test part is measured, beside
             one row of training frames.
         out: The folder to write.
-        protocol: `self`, or `view` (unseen cameras, which only computer-generated captures have).
+        protocol: `self`, `cross` (driven by other people's speech), or `view` (unseen cameras, which only
+            computer-generated captures have).
         every: Measure every so-manieth test frame.
-        max_frames: Measure at most so many test frames, spread evenly; of `view`, as many moments from each camera.
+        max_frames: Measure at most so many test frames, spread evenly; of `view`, as many moments from each camera;
+            of `cross`, so many first frames of each sound.
         progress: Called after every frame.
         force: Replace a report that exists.
         landmarks: What finds the lips; None is MediaPipe, where this machine has it.
         truth: For `view`, the computer-generated capture whose bare videos `capture` was prepared from; None where
             `capture` is that one itself.
+        audio: For `cross`, the sound files.
+        retrack: For `cross`, also render the speech and look for the lips in the pictures.
     Returns:
         The report.
     Raises:
@@ -63,6 +73,10 @@ def evaluate(
     out = require_absent(out, force)
     if out.exists() and not (out / "report.json").is_file():
         raise InputError(f"{out} exists and is no report that could be replaced. Choose another name.")
+    if (audio or retrack) and protocol != "cross":
+        raise InputError("Sounds and looking for their lips belong to the protocol cross: add --protocol cross.")
+    if protocol == "cross":
+        return _evaluate_cross(avatar, capture, out, audio, every, max_frames, progress, retrack, landmarks, truth)
     if protocol == "view":
         with atomic_folder(out) as folder:
             report = measure_views(avatar, capture, truth, folder, every, max_frames, progress)
@@ -90,6 +104,23 @@ def _evaluate_self(
         run = describe_run(avatar, capture, {"protocol": "self", "every": every, "max_frames": max_frames})
         report = Report(tuple(figures), missing, run)
         report.save(folder)
+    return report
+
+
+def _evaluate_cross(
+    avatar: Avatar, capture: Capture, out: Path, audio: Sequence[str | Path], every: int, max_frames: int | None,
+    progress: Progress, retrack: bool, landmarks: LandmarkFinder | None, truth: Capture | None,
+) -> CrossReport:  # fmt: skip
+    if truth is not None or every != 1:
+        raise InputError("The protocol cross takes no truth, and no every: lips are measured in every frame.")
+    with ExitStack() as stack:
+        finder = None
+        if retrack:
+            finder = landmarks or stack.enter_context(MediaPipeLandmarks())
+            if finder.reason:
+                raise InputError(f"The lips cannot be looked for in pictures: {finder.reason}. Leave --retrack out.")
+        report = measure_cross(avatar, capture, audio, max_frames, progress, finder)
+        report.save(stack.enter_context(atomic_folder(out)))
     return report
 
 
