@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aednerf.core.errors import InputError
 from aednerf.core.records import EMOTIONS, Emotion
-from aednerf.emotion.space import EmotionTrack, blend, parse
+from aednerf.emotion.space import EASE_S, EmotionTrack, blend, parse
 
 HAPPY, SAD = EMOTIONS.index("happy"), EMOTIONS.index("sad")
 
@@ -51,6 +51,19 @@ def test_track_is_linear_between_keys_and_held_outside(tmp_path: Path) -> None:
     assert halfway[HAPPY] == pytest.approx(0.4) and halfway[SAD] == pytest.approx(0.5)
     np.testing.assert_allclose(halfway, blend(parse("happy", 0.8), parse("sad"), 0.5).vector(), atol=1e-6)
     assert track.at(np.array([0.0, 2.0])).shape == (2, 8)
+
+
+def test_an_eased_track_has_no_jumps_and_keeps_what_is_slow() -> None:
+    jump = EmotionTrack((0.0, 2.0, 2.001, 6.0), (parse("happy"), parse("happy"), parse("sad"), parse("angry")))
+    times = np.arange(0, 7, 0.04)
+    eased, exact = jump.eased(times), jump.at(times)
+    np.testing.assert_allclose(eased.sum(1), 1, atol=1e-6)
+    assert np.abs(np.diff(eased, axis=0)).max() < 0.085 < 0.99 < np.abs(np.diff(exact, axis=0)).max()
+    slow = (times < 2.0 - EASE_S / 2) | (np.abs(times - 4.0) < 1.0)
+    np.testing.assert_allclose(eased[slow], exact[slow], atol=1e-6)
+    np.testing.assert_array_equal(jump.eased(1.24), jump.eased(np.array([1.2, 1.24]))[1])
+    constant = EmotionTrack.constant(parse("happy:3,sad:1", 0.7))
+    np.testing.assert_array_equal(constant.eased(times), constant.at(times))
 
 
 @pytest.mark.parametrize(

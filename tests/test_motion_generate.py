@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aednerf.core.errors import InputError
-from aednerf.core.records import ARKIT_NAMES, Emotion, Motion
-from aednerf.core.units import frames_for_samples
-from aednerf.emotion.space import EmotionTrack, parse
-from aednerf.motion.channels import BLINK_COLUMNS, JAW_OPEN, MOUTH_CLOSE, SPEECH_COLUMNS
+from aednerf.core.records import ARKIT_NAMES, EMOTIONS, Emotion, Motion
+from aednerf.core.units import FPS, frames_for_samples
+from aednerf.emotion.space import EASE_S, EmotionTrack, parse
+from aednerf.motion.channels import BLINK_COLUMNS, CHEEK_SQUINT_COLUMNS, JAW_OPEN, MOUTH_CLOSE, SPEECH_COLUMNS
 from aednerf.motion.generate import MotionGenerator, MotionOptions, make_mouth
 from aednerf.motion.generic import GenericMouth
 from aednerf.motion.network import MotionConfig
@@ -68,7 +68,7 @@ def test_streaming_agrees_with_the_batched_network() -> None:
     with torch.no_grad():
         driven = network.calibrated(network(torch.from_numpy(rows)[None])[0]).numpy()
     middle = slice(config.past, 25 - config.lookahead)
-    free = [i for i, column in enumerate(SPEECH_COLUMNS) if column != MOUTH_CLOSE]
+    free = [i for i, column in enumerate(SPEECH_COLUMNS) if column not in (MOUTH_CLOSE, *CHEEK_SQUINT_COLUMNS)]
     np.testing.assert_allclose(motion.expression[middle][:, SPEECH_COLUMNS[free]], driven[:, free], atol=1e-5)
 
 
@@ -106,6 +106,46 @@ def test_an_emotion_is_added_as_strongly_as_asked() -> None:
     )
     np.testing.assert_allclose(half - none, 0.25, atol=1e-5)
     np.testing.assert_allclose(full, np.minimum(none + 0.5, 1), atol=1e-5)
+
+
+def test_a_mixture_lies_between_its_emotions() -> None:
+    stats, network = person(), talkative()
+    torch.nn.init.zeros_(network.emotion.weight)
+    stats.emotion_offset[EMOTIONS.index("sad"), ARKIT_NAMES.index("browInnerUp")] = 0.4
+    generator = MotionGenerator(network, stats)
+    tracks = [EmotionTrack.constant(parse(text)) for text in ("happy", "sad", "happy:3,sad:1")]
+    happy, sad, mixed = (
+        Motion.concatenate(list(generator.generate([babble(16000)], track))).expression for track in tracks
+    )
+    brow = ARKIT_NAMES.index("browInnerUp")
+    assert (sad[:, brow] > happy[:, brow] + 0.3).all()
+    unclipped = ((happy > 0) & (happy < 1) & (sad > 0) & (sad < 1)).all(0)
+    unclipped[MOUTH_CLOSE] = False
+    assert unclipped.sum() > 20
+    np.testing.assert_allclose(mixed[:, unclipped], (0.75 * happy + 0.25 * sad)[:, unclipped], atol=1e-5)
+
+
+def test_a_jump_of_the_emotion_is_no_jump_of_the_face() -> None:
+    smile, silence = ARKIT_NAMES.index("mouthSmileLeft"), np.zeros(16000 * 4, np.float32)
+    network = talkative()
+    torch.nn.init.zeros_(network.emotion.weight)
+    jump = EmotionTrack((2.0, 2.001), (Emotion(), parse("happy")))
+    motion = Motion.concatenate(list(MotionGenerator(network, person()).generate([silence], jump, blink=False)))
+    value = motion.expression[:, smile] - motion.expression[0, smile]
+    assert np.abs(value[:35]).max() < 1e-4 and np.abs(value[65:] - 0.5).max() < 1e-4
+    assert np.diff(value).max() <= 0.5 * 2 / EASE_S / FPS * 1.01  # a Hann window's steepest slope
+
+
+def test_cheeks_follow_slowly() -> None:
+    network, samples = talkative(4), babble(16000 * 3)
+    cheek = ARKIT_NAMES.index("cheekSquintLeft")
+    spoken = Motion.concatenate(list(MotionGenerator(network, person()).generate([samples], NEUTRAL))).expression
+    rows = np.concatenate([log_mel(samples), np.tile(NEUTRAL.at(0.0), (75, 1))], axis=1)
+    with torch.no_grad():
+        driven = network.calibrated(network(torch.from_numpy(rows)[None])[0]).numpy()
+    wanted = np.clip(driven[:, SPEECH_COLUMNS.tolist().index(cheek)], 0, 1)[network.config.past :]
+    steps = np.abs(np.diff(spoken[network.config.past :, cheek]))
+    assert 0.005 < steps.max() < 0.5 * np.abs(np.diff(wanted)).max()
 
 
 def test_the_seed_decides_and_blinks_can_be_left_out() -> None:

@@ -14,6 +14,12 @@ from aednerf.core.errors import InputError
 from aednerf.core.files import read_json
 from aednerf.core.records import EMOTIONS, Array, Emotion
 
+EASE_S = 1.0
+"""A face takes at least about half of this for a change of emotion, also where a track jumps."""
+
+_EASE_OFFSETS = (np.arange(100) - 49.5) / 100  # in shares of EASE_S
+_EASE_WEIGHTS = np.cos(np.pi * _EASE_OFFSETS) ** 2 / 50
+
 
 def parse(text: str, intensity: float = 1.0) -> Emotion:
     """Read an emotion from text.
@@ -109,6 +115,16 @@ class EmotionTrack:
         vectors = np.stack([emotion.vector() for emotion in self.emotions])
         columns = [np.interp(time_s, self.times_s, vectors[:, i]) for i in range(len(EMOTIONS))]
         return np.stack(columns, axis=-1).astype(np.float32)
+
+    def eased(self, time_s: float | np.ndarray) -> Array:
+        """Return the emotion vector as a face can follow it: `at`, averaged by a Hann window of `EASE_S`.
+
+        A jump becomes a smooth change that begins half a window before it; what changes slowly stays as it is.
+        """
+        if len(self.emotions) == 1:
+            return self.at(time_s)
+        around = self.at(np.asarray(time_s, np.float64)[..., None] + EASE_S * _EASE_OFFSETS)
+        return (around * _EASE_WEIGHTS[:, None]).sum(axis=-2).astype(np.float32)
 
 
 def _read_key(key: Any, number: int) -> tuple[float, Emotion]:

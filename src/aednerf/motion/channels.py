@@ -19,6 +19,7 @@ IDLE_COLUMNS = _columns("brow", "eye")
 
 BLINK_COLUMNS = _columns("eyeBlink")
 LOOK_COLUMNS = _columns("eyeLook")
+CHEEK_SQUINT_COLUMNS = _columns("cheekSquint")
 JAW_OPEN = ARKIT_NAMES.index("jawOpen")
 MOUTH_CLOSE = ARKIT_NAMES.index("mouthClose")
 

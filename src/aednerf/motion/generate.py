@@ -13,7 +13,7 @@ from aednerf.core.errors import InputError
 from aednerf.core.records import ARKIT_NAMES, Array, Motion
 from aednerf.core.units import FPS, SAMPLE_RATE_HZ, frames_for_samples
 from aednerf.emotion.space import EmotionTrack
-from aednerf.motion.channels import IDLE_COLUMNS, JAW_OPEN, MOUTH_CLOSE, SPEECH_COLUMNS
+from aednerf.motion.channels import CHEEK_SQUINT_COLUMNS, IDLE_COLUMNS, JAW_OPEN, MOUTH_CLOSE, SPEECH_COLUMNS
 from aednerf.motion.generic import GenericMouth
 from aednerf.motion.idle import IdleMotion
 from aednerf.motion.network import MotionConfig, MotionNetwork, MotionStream, MouthModel
@@ -21,6 +21,9 @@ from aednerf.motion.statistics import MotionStats
 from aednerf.speech.encoder import find_encoder
 
 N_EXPRESSION = len(ARKIT_NAMES)
+
+CHEEK_SHARE = 1.0 - math.exp(-1 / (FPS * 0.2))
+"""Cheeks are raised by feeling, not by speech: they follow what the mouth model says of them with a time of 0.2 s."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class SpokenMotion:
         self._delay = max(0, -round(options.audio_offset_s * SAMPLE_RATE_HZ))
         self._n_pushed = self._n_heard = self._n_rows = self._n_out = 0
         self._waiting: list[tuple[Array, Array]] = []
+        self._cheeks: Array | None = None
 
     def push(self, samples: np.ndarray) -> Motion:
         """Take the next samples [n] (16 kHz mono) and return the motion of the frames that are now settled."""
@@ -149,7 +153,7 @@ class SpokenMotion:
     def _take_rows(self, features: Array) -> None:
         times = (self._n_rows + np.arange(len(features))) / FPS
         self._n_rows += len(features)
-        self._waiting += zip(*self._mouth.push(features, self._emotion.at(times)), strict=True)
+        self._waiting += zip(*self._mouth.push(features, self._emotion.eased(times)), strict=True)
 
     def _release(self) -> Motion:
         """Return the frames that wait, but none beyond the sound so far: it may end here."""
@@ -173,8 +177,9 @@ class SpokenMotion:
         expression = np.zeros(N_EXPRESSION, np.float32)
         expression[SPEECH_COLUMNS] = rest + gain * (mouth[SPEECH_COLUMNS] - rest)
         expression[IDLE_COLUMNS] = idle
-        expression += self._emotion.at(time_s) @ stats.emotion_offset
+        expression += self._emotion.eased(time_s) @ stats.emotion_offset
         expression = np.clip(expression, np.float32(0.0), np.float32(1.0))
+        expression[CHEEK_SQUINT_COLUMNS] = self._slow_cheeks(expression[CHEEK_SQUINT_COLUMNS])
         # The model's mouthClose only means something against an open jaw.
         expression[MOUTH_CLOSE] = min(expression[MOUTH_CLOSE], expression[JAW_OPEN])
         low, high = stats.low[N_EXPRESSION:], stats.high[N_EXPRESSION:]
@@ -183,3 +188,10 @@ class SpokenMotion:
         code[n_mouth:] = stats.eye_residual @ np.append(expression[IDLE_COLUMNS], np.float32(1.0))
         rotation = Rotation.from_rotvec(pose[:3]).as_matrix() @ stats.mean_rotation
         return expression, np.clip(code, low, high), rotation.astype(np.float32), pose[3:]
+
+    def _slow_cheeks(self, wanted: Array) -> Array:
+        """Return the cheeks' squint of this frame, which follows what is wanted."""
+        before = wanted if self._cheeks is None else self._cheeks
+        now = (before + np.float32(CHEEK_SHARE) * (wanted - before)).astype(np.float32)
+        self._cheeks = now
+        return now
