@@ -10,10 +10,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from aednerf.core.errors import InputError
-from aednerf.core.records import ARKIT_NAMES, Array, Motion
+from aednerf.core.records import ARKIT_NAMES, Array, Emotion, Motion
 from aednerf.core.units import FPS, SAMPLE_RATE_HZ, frames_for_samples
 from aednerf.emotion.space import EmotionTrack
 from aednerf.motion.channels import CHEEK_SQUINT_COLUMNS, IDLE_COLUMNS, JAW_OPEN, MOUTH_CLOSE, SPEECH_COLUMNS
+from aednerf.motion.closing import Closing
 from aednerf.motion.generic import GenericMouth
 from aednerf.motion.idle import IdleMotion
 from aednerf.motion.network import MotionConfig, MotionNetwork, MotionStream, MouthModel
@@ -121,11 +122,15 @@ class SpokenMotion:
         encoder = find_encoder(mouth.config.encoder)
         self._stats, self._emotion, self._options = stats, emotion, options
         self._encoder, self._mouth = encoder.stream(), MotionStream(mouth, encoder.silence)
+        # The same sound as neutral speech tells where the lips close.
+        has_emotion = any(each.vector()[0] < 1.0 for each in emotion.emotions)
+        self._neutral_mouth = MotionStream(mouth, encoder.silence) if has_emotion else None
+        self._closing = Closing(stats)
         self._idle = IdleMotion(stats, options.seed, options.blink)
         self._to_skip = max(0, round(options.audio_offset_s * SAMPLE_RATE_HZ))
         self._delay = max(0, -round(options.audio_offset_s * SAMPLE_RATE_HZ))
         self._n_pushed = self._n_heard = self._n_rows = self._n_out = 0
-        self._waiting: list[tuple[Array, Array]] = []
+        self._waiting: list[tuple[Array, ...]] = []
         self._cheeks: Array | None = None
 
     def push(self, samples: np.ndarray) -> Motion:
@@ -144,7 +149,8 @@ class SpokenMotion:
         """End the sound and return the motion that is left."""
         self._hear(np.zeros(self._n_pushed - self._n_heard, np.float32))
         self._take_rows(self._encoder.flush())
-        self._waiting += zip(*self._mouth.flush(), strict=True)
+        felt = self._mouth.flush()
+        self._waiting += zip(*felt, *(self._neutral_mouth.flush() if self._neutral_mouth else felt), strict=True)
         return self._release()
 
     def _hear(self, samples: np.ndarray) -> None:
@@ -153,12 +159,15 @@ class SpokenMotion:
     def _take_rows(self, features: Array) -> None:
         times = (self._n_rows + np.arange(len(features))) / FPS
         self._n_rows += len(features)
-        self._waiting += zip(*self._mouth.push(features, self._emotion.eased(times)), strict=True)
+        felt = plain = self._mouth.push(features, self._emotion.eased(times))
+        if self._neutral_mouth is not None:
+            plain = self._neutral_mouth.push(features, np.tile(Emotion().vector(), (len(features), 1)))
+        self._waiting += zip(*felt, *plain, strict=True)
 
     def _release(self) -> Motion:
         """Return the frames that wait, but none beyond the sound so far: it may end here."""
         n = min(len(self._waiting), frames_for_samples(self._n_pushed) - self._n_out)
-        frames = [self._compose(*pair) for pair in self._waiting[:n]]
+        frames = [self._compose(*parts) for parts in self._waiting[:n]]
         self._waiting = self._waiting[n:]
         shapes = ((N_EXPRESSION,), (self._stats.n_residual,), (3, 3), (3,))
         expression, residual, rotation, translation = (
@@ -167,24 +176,29 @@ class SpokenMotion:
         )  # fmt: skip
         return Motion(expression, residual, rotation, translation)
 
-    def _compose(self, mouth: Array, residual: Array) -> tuple[Array, Array, Array, Array]:
+    def _compose(
+        self, mouth: Array, residual: Array, plain_mouth: Array, plain_residual: Array
+    ) -> tuple[Array, Array, Array, Array]:
         """Put one frame together: mouth from speech, brows, eyes and pose from idle life, emotion on top of both."""
         stats, time_s = self._stats, self._n_out / FPS
         self._n_out += 1
         pose, idle = self._idle.frame()
         gain, n_mouth = np.float32(self._options.mouth_gain), stats.n_mouth_residual
         rest, rest_residual = stats.rest[SPEECH_COLUMNS], stats.rest[N_EXPRESSION : N_EXPRESSION + n_mouth]
-        expression = np.zeros(N_EXPRESSION, np.float32)
-        expression[SPEECH_COLUMNS] = rest + gain * (mouth[SPEECH_COLUMNS] - rest)
-        expression[IDLE_COLUMNS] = idle
+        expression, plain = np.zeros((2, N_EXPRESSION), np.float32)
+        for row, spoken in ((expression, mouth), (plain, plain_mouth)):
+            row[SPEECH_COLUMNS] = rest + gain * (spoken[SPEECH_COLUMNS] - rest)
+            row[IDLE_COLUMNS] = idle
         expression += self._emotion.eased(time_s) @ stats.emotion_offset
-        expression = np.clip(expression, np.float32(0.0), np.float32(1.0))
+        expression, plain = np.clip((expression, plain), np.float32(0.0), np.float32(1.0))
+        expression, closed = self._closing(expression, plain)
         expression[CHEEK_SQUINT_COLUMNS] = self._slow_cheeks(expression[CHEEK_SQUINT_COLUMNS])
         # The model's mouthClose only means something against an open jaw.
         expression[MOUTH_CLOSE] = min(expression[MOUTH_CLOSE], expression[JAW_OPEN])
         low, high = stats.low[N_EXPRESSION:], stats.high[N_EXPRESSION:]
         code = np.empty_like(low)
-        code[:n_mouth] = rest_residual + gain * (residual[:n_mouth] - rest_residual)
+        code[:n_mouth] = residual[:n_mouth] + closed * (plain_residual - residual)[:n_mouth]
+        code[:n_mouth] = rest_residual + gain * (code[:n_mouth] - rest_residual)
         code[n_mouth:] = stats.eye_residual @ np.append(expression[IDLE_COLUMNS], np.float32(1.0))
         rotation = Rotation.from_rotvec(pose[:3]).as_matrix() @ stats.mean_rotation
         return expression, np.clip(code, low, high), rotation.astype(np.float32), pose[3:]

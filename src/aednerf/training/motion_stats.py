@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from aednerf.capture.capture import Capture
 from aednerf.core.records import ARKIT_NAMES, EMOTIONS, Array, Motion
 from aednerf.core.units import FPS, SAMPLES_PER_FRAME
+from aednerf.emotion import prior
 from aednerf.motion.channels import BLINK_COLUMNS, IDLE_COLUMNS, JAW_OPEN, MOUTH_CLOSE, SPEECH_COLUMNS, mouth_opening
 from aednerf.motion.statistics import MotionStats
 
@@ -39,9 +40,11 @@ def measure(capture: Capture, n_mouth_residual: int) -> MotionStats:
     idle_frames = _without_looking_around(capture, _reference_frames(capture))[:MAX_IDLE_FRAMES]
     mean_rotation, mean_translation = _mean_pose(capture.motion(idle_frames))
     idle, starts, blink = _idle_pool(capture, idle_frames, mean_rotation)
+    rest = values[_rest_frames(capture, frames)].mean(0)
+    high = np.quantile(values, 0.998, axis=0).astype(np.float32)
     return MotionStats(
-        rest=values[_rest_frames(capture, frames)].mean(0), low=np.quantile(values, 0.002, axis=0).astype(np.float32),
-        high=np.quantile(values, 0.998, axis=0).astype(np.float32), emotion_offset=_emotion_offsets(capture),
+        rest=rest, low=np.quantile(values, 0.002, axis=0).astype(np.float32), high=high,
+        emotion_offset=_emotion_offsets(capture, rest[:N_EXPRESSION], high[:N_EXPRESSION]),
         eye_residual=_eye_residual(motion, n_mouth_residual), mean_rotation=mean_rotation,
         mean_translation=mean_translation, idle=idle, idle_starts=starts, blink=blink,
     )  # fmt: skip
@@ -104,13 +107,39 @@ def quiet_frames(audio: Array, n_frames: int, reach: int) -> np.ndarray:
     return is_quiet & bool(loud_db > floor_db + 15)
 
 
-def _emotion_offsets(capture: Capture) -> Array:
-    """Return [8, 52]: the mean expression of each label's clips less that of the neutral ones, at full intensity.
+def _emotion_offsets(capture: Capture, rest: Array, high: Array) -> Array:
+    """Return [8, 52]: what each label at full intensity adds to the expression; neutral adds nothing.
 
-    Labels without clips stay at zero; without neutral clips the mean over the labels takes their place. The mouth's
-    opening is left to speech alone, so that no emotion keeps the lips from closing. Labels whose clips
-    have sound shape the mouth through the network, which takes the emotion as an input; here they move brows and eyes.
+    A label with clips adds what the person does: the clips' mean less that of the neutral ones (without these, less the
+    mean over the labels). Labels whose clips have sound shape the mouth through the network, which takes the emotion as
+    an input; here they move brows and eyes. A label without clips adds what people do (`emotion.prior`), held to the
+    person's range, mouth included: the network knows nothing of it. The mouth's opening is left to speech alone,
+    so that no emotion keeps the lips from closing.
+
+    Args:
+        capture: of which only the training frames are looked at.
+        rest: [52] the silent face.
+        high: [52] the most of each coefficient.
     """
+    recorded = _recorded_shifts(capture)
+    heard = {clip.emotion for clip in capture.clips if clip.audio is not None}
+    gain = prior.expressiveness(recorded)
+    offsets = np.zeros((len(EMOTIONS), N_EXPRESSION), np.float32)
+    for row, label in enumerate(EMOTIONS):
+        if label == "neutral":
+            continue
+        if label in recorded:
+            offsets[row] = recorded[label]
+            if label in heard:
+                offsets[row, SPEECH_COLUMNS] = 0
+        else:
+            offsets[row] = prior.for_person(label, rest, high, gain)
+        offsets[row, [JAW_OPEN, MOUTH_CLOSE, *BLINK_COLUMNS]] = 0
+    return offsets
+
+
+def _recorded_shifts(capture: Capture) -> dict[str, Array]:
+    """Return, for each label with clips but neutral, [52]: the clips' mean less the neutral one, at full intensity."""
     means: dict[str, tuple[Array, float]] = {}
     for label in EMOTIONS:
         clips = [i for i, clip in enumerate(capture.clips) if clip.emotion == label and len(_clip_frames(capture, i))]
@@ -118,20 +147,12 @@ def _emotion_offsets(capture: Capture) -> Array:
             per_clip = [capture.motion(_clip_frames(capture, i)).expression.mean(0) for i in clips]
             intensity = float(np.mean([capture.clips[i].intensity for i in clips]))
             means[label] = np.mean(per_clip, axis=0), max(intensity, 1 / 3)
-    offsets = np.zeros((len(EMOTIONS), N_EXPRESSION), np.float32)
-    if len(means) < 2:
-        return offsets
+    if len(means) < 2:  # one emotion alone cannot be told from the person
+        return {label: np.zeros(N_EXPRESSION, np.float32) for label in means if label != "neutral"}
     neutral = means["neutral"][0] if "neutral" in means else np.mean([mean for mean, _ in means.values()], axis=0)
-    heard = {clip.emotion for clip in capture.clips if clip.audio is not None}
-    for label, (mean, intensity) in means.items():
-        if label == "neutral":
-            continue
-        offset = (mean - neutral) / intensity
-        offset[[JAW_OPEN, MOUTH_CLOSE, *BLINK_COLUMNS]] = 0
-        if label in heard:
-            offset[SPEECH_COLUMNS] = 0
-        offsets[EMOTIONS.index(label)] = offset
-    return offsets
+    return {
+        label: (mean - neutral) / intensity for label, (mean, intensity) in means.items() if label != "neutral"
+    }
 
 
 def _eye_residual(motion: Motion, n_mouth: int) -> Array:

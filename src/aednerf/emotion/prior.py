@@ -1,0 +1,103 @@
+"""How people show an emotion, for a person whose recording does not: facial action units as ARKit coefficients.
+
+Which action units go with which emotion, and in what share of people each is seen: S. Du, Y. Tao and A. Martinez,
+"Compound facial expressions of emotion", PNAS 111(15), 2014, table 1; contempt, which they leave out: P. Ekman and
+W. Friesen, "A new pan-cultural facial expression of emotion", Motivation and Emotion 10(2), 1986 (12 and 14 on one
+side). What an action unit does: P. Ekman, W. Friesen and J. Hager, "Facial Action Coding System", 2002. Parted lips
+(25) and the dropped jaw (26) of fear, happiness and surprise are left out: the mouth's opening is left to speech.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from aednerf.core.records import ARKIT_NAMES, Array
+
+ACTION_UNITS: dict[str, dict[str, float]] = {
+    "1": {"browInnerUp": 1.0},
+    "2": {"browOuterUpLeft": 1.0, "browOuterUpRight": 1.0},
+    "4": {"browDownLeft": 1.0, "browDownRight": 1.0},
+    "5": {"eyeWideLeft": 1.0, "eyeWideRight": 1.0},
+    "6": {"cheekSquintLeft": 1.0, "cheekSquintRight": 1.0, "eyeSquintLeft": 0.4, "eyeSquintRight": 0.4},
+    "7": {"eyeSquintLeft": 1.0, "eyeSquintRight": 1.0},
+    "9": {"noseSneerLeft": 1.0, "noseSneerRight": 1.0},
+    "10": {"mouthUpperUpLeft": 1.0, "mouthUpperUpRight": 1.0},
+    "12": {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0},
+    "12L": {"mouthSmileLeft": 1.0},
+    "14L": {"mouthDimpleLeft": 1.0},
+    "15": {"mouthFrownLeft": 1.0, "mouthFrownRight": 1.0},
+    "17": {"mouthShrugLower": 1.0},
+    "20": {"mouthStretchLeft": 1.0, "mouthStretchRight": 1.0},
+    "24": {"mouthPressLeft": 1.0, "mouthPressRight": 1.0},
+}
+"""Each action unit (L: on the person's left only) as the coefficients that look like it."""
+
+STRONG, MEDIUM, SLIGHT = 0.8, 0.5, 0.3
+"""Of an action unit that every face with the emotion shows, that most show, and that belongs to it for some."""
+
+PROTOTYPES: dict[str, dict[str, float]] = {
+    "neutral": {},
+    "angry": {"4": STRONG, "7": MEDIUM, "24": SLIGHT, "17": SLIGHT / 2},
+    "contempt": {"12L": MEDIUM, "14L": STRONG},
+    "disgusted": {"9": STRONG, "10": SLIGHT, "17": MEDIUM, "4": SLIGHT},
+    "fear": {"1": STRONG, "4": MEDIUM, "20": MEDIUM, "2": SLIGHT, "5": STRONG},
+    "happy": {"12": STRONG, "6": MEDIUM},
+    "sad": {"4": SLIGHT, "15": STRONG, "1": STRONG, "6": SLIGHT / 2, "17": SLIGHT},
+    "surprised": {"1": STRONG, "2": STRONG, "5": STRONG},
+}
+"""Strength of each action unit at intensity 1. Those that hinder lips which speak (10, 17, 24) are held back."""
+
+LEAST_SHARE = 0.6
+"""Of the prior, what is shown even by a person whose recording never went so far."""
+
+GAIN_RANGE = (0.6, 1.25)
+"""Bounds of how much less or more than the prior a person shows, as the emotions that were recorded tell."""
+
+
+def prior(label: str) -> Array:
+    """Return [52]: what an emotion at full intensity adds to a neutral face, in coefficients.
+
+    >>> float(prior("happy")[ARKIT_NAMES.index("mouthSmileLeft")])
+    0.800000011920929
+    """
+    row = np.zeros(len(ARKIT_NAMES), np.float32)
+    for unit, strength in PROTOTYPES[label].items():
+        for name, share in ACTION_UNITS[unit].items():
+            row[ARKIT_NAMES.index(name)] += strength * share
+    return np.clip(row, 0.0, 1.0)
+
+
+def expressiveness(recorded: Mapping[str, Array]) -> float:
+    """Return how strongly a person shows emotions against the prior: bounded; 1 where nothing tells.
+
+    Args:
+        recorded: by label, [52] each: how far the mean expression moved from neutral, at full intensity.
+    """
+    gains = []
+    for label, shift in recorded.items():
+        expected = prior(label)
+        if expected.any() and shift.any():
+            gains.append(float(expected @ shift) / float(expected @ expected))
+    return float(np.clip(np.median(gains), *GAIN_RANGE)) if gains else 1.0
+
+
+def for_person(label: str, rest: Array, high: Array, gain: float = 1.0) -> Array:
+    """Return [52]: the prior of an emotion, held to what this person's face does.
+
+    All coefficients shrink by one factor, so that the face stays the published one: to the median of how far the person
+    goes in each, but not below `LEAST_SHARE`, or nothing would show on whoever was recorded without any emotion.
+
+    Args:
+        label: one of the eight.
+        rest: [52] the person's silent face.
+        high: [52] the most of each coefficient that the recording shows; beyond it the avatar is a guess.
+        gain: from `expressiveness`.
+    """
+    wanted = gain * prior(label)
+    moved = wanted > 0
+    if not moved.any():
+        return np.zeros_like(wanted)
+    reached = np.clip((high - rest)[moved] / wanted[moved], LEAST_SHARE, 1.0)
+    return np.minimum(float(np.median(reached)) * wanted, np.maximum(1.0 - rest, 0.0)).astype(np.float32)

@@ -1,0 +1,114 @@
+"""Emotions leave speech its closed lips: on synthesised English of known phonemes, however the emotion came."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aednerf import assets
+from aednerf.avatar.bundle import load_bundle
+from aednerf.avatar.restore import restore_voice
+from aednerf.capture.capture import Capture
+from aednerf.core.records import ARKIT_NAMES, EMOTIONS
+from aednerf.core.units import FPS
+from aednerf.emotion.prior import for_person
+from aednerf.emotion.space import EmotionTrack, parse
+from aednerf.face.model import FaceModel
+from aednerf.motion.channels import JAW_OPEN
+from aednerf.motion.closing import GAP_BY, MEMORY_FRAMES, Closing
+from aednerf.motion.generate import MotionGenerator
+from aednerf.motion.network import MotionNetwork
+from aednerf.synthetic import shipped
+from aednerf.synthetic.lips import Lips
+from aednerf.synthetic.voice import Speech, Voice, speak
+from espeak import needs_espeak
+from motion_parts import person
+
+TEXT = (
+    "Bob maybe bought five new vans for Pam before the film. My mother prefers a very big apple pie. "
+    "People from Europe often move above the bay in February. Please put my blue map back behind the pump."
+)
+CLOSED_SHARE = 0.2
+"""Of the 95th percentile of the recording's own gap between the lips: the shipped network's neutral mouth is below in
+every fifth closure."""
+
+SNEER = [ARKIT_NAMES.index("noseSneerLeft"), ARKIT_NAMES.index("noseSneerRight")]
+
+
+@pytest.fixture(scope="module")
+def voice() -> MotionGenerator:
+    found = restore_voice(load_bundle(shipped.shipped(shipped.AVATAR_NAME)), "the shipped avatar")
+    assert found is not None
+    return found
+
+
+def face(jaw: float, sneer: float = 0.0) -> np.ndarray:
+    row = np.zeros(len(ARKIT_NAMES), np.float32)
+    row[JAW_OPEN], row[SNEER] = jaw, sneer
+    return row
+
+
+def test_the_table_of_gaps_is_the_face_models() -> None:
+    lips = Lips.of(FaceModel.load(assets.find("ict_facekit")).person())
+    assert np.abs(1e3 * lips.gap_by - GAP_BY).max() < 0.25  # millimetres; what is left out is below 0.2
+
+
+def test_a_closed_mouth_stays_closed_and_an_open_one_is_left_alone() -> None:
+    closing = Closing(person())
+    closing(face(0.5), face(0.5))  # the person is speaking
+    held, share = closing(face(0.15, sneer=0.8), face(0.02))
+    assert share > 0.99 and held @ GAP_BY == pytest.approx(face(0.02) @ GAP_BY, abs=0.05)
+    wide = face(0.6, sneer=0.8)
+    np.testing.assert_array_equal(closing(wide, face(0.5))[0], wide)
+    pressed = face(0.0)
+    np.testing.assert_array_equal(closing(pressed, face(0.02))[0], pressed)
+
+
+def test_in_a_long_pause_the_emotion_has_the_mouth() -> None:
+    closing, felt = Closing(person()), face(0.15, sneer=0.8)
+    closing(face(0.5), face(0.5))
+    shares = [closing(felt, face(0.02))[1] for _ in range(MEMORY_FRAMES + 1)]
+    assert shares[0] > 0.99 and shares[-1] < 1e-3
+    assert (np.diff(shares) <= 0).all() and np.abs(np.diff(shares)).max() < 0.2
+
+
+@needs_espeak
+@pytest.mark.parametrize("source", ["recorded", "prior"])
+def test_closures_survive_every_emotion(voice: MotionGenerator, source: str) -> None:
+    spoken, capture = speak(TEXT, Voice("en-us+f3")), Capture.open(shipped.shipped(shipped.CAPTURE_NAME))
+    lips = Lips.of(FaceModel.load(assets.find("ict_facekit")).person(capture.tracking.identity))
+    recorded = capture.motion(capture.train_frames).expression
+    limit = CLOSED_SHARE * float(np.quantile(lips.gap(recorded.astype(np.float64)), 0.95))
+    generator = voice if source == "recorded" else with_priors(voice)
+    rates = {label: closure_rate(generator, spoken, label, lips, limit) for label in EMOTIONS}
+    assert rates["neutral"] > 0.15, "the test needs closures that could be lost"
+    assert min(rates.values()) >= rates["neutral"] - 0.05, rates
+
+
+def with_priors(voice: MotionGenerator) -> MotionGenerator:
+    """The person as if no emotion had been recorded: the network ignores emotions, offsets are the prior's."""
+    network, stats = copy.deepcopy(voice.mouth), voice.stats
+    assert isinstance(network, MotionNetwork)
+    network.emotion.weight.data.zero_()
+    network.mood.data.zero_()
+    offsets = np.stack([for_person(label, stats.rest[:52], stats.high[:52]) for label in EMOTIONS])
+    return MotionGenerator(network, replace(stats, emotion_offset=offsets))
+
+
+def closure_rate(voice: MotionGenerator, spoken: Speech, label: str, lips: Lips, limit: float) -> float:
+    """Return the share of the m, b, p, f and v during which, or a frame before or after, the gap is below the limit."""
+    track = EmotionTrack.constant(parse(label, 1.0))
+    motions = voice.generate([spoken.samples], track, blink=False)
+    gap = lips.gap(np.concatenate([motion.expression for motion in motions]).astype(np.float64))
+    sounds = [each for each in spoken.phonemes if each.name in ("m", "b", "p", "f", "v")]
+    # espeak-ng counts the silence of a stop to the sound before.
+    starts = [each.start_s - 0.05 * (each.name in "bp") for each in sounds]
+    spans = [
+        slice(max(0, int(start * FPS) - 1), int(np.ceil(each.end_s * FPS)) + 1)
+        for each, start in zip(sounds, starts, strict=True)
+    ]
+    assert len(spans) > 40
+    return float(np.mean([gap[span].min() < limit for span in spans]))
