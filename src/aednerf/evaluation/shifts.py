@@ -70,4 +70,5 @@ def rank_correlation(values: Array) -> float:
     known = np.isfinite(found)
     if known.sum() < 3 or np.ptp(found[known]) == 0:
         return math.nan
-    return float(spearmanr(np.flatnonzero(known), found[known]).statistic)
+    correlation, _ = spearmanr(np.flatnonzero(known), found[known])
+    return float(np.asarray(correlation))
