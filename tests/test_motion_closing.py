@@ -31,9 +31,9 @@ TEXT = (
     "Bob maybe bought five new vans for Pam before the film. My mother prefers a very big apple pie. "
     "People from Europe often move above the bay in February. Please put my blue map back behind the pump."
 )
-CLOSED_SHARE = 0.2
-"""Of the 95th percentile of the recording's own gap between the lips: the shipped network's neutral mouth is below in
-every fifth closure."""
+CLOSED_SHARES = (0.15, 0.2, 0.25)
+"""Of the 95th percentile of the recording's own gap between the lips: the shipped network's neutral mouth is below
+them in 0.11, 0.19 and 0.45 of the closures."""
 
 SNEER = [ARKIT_NAMES.index("noseSneerLeft"), ARKIT_NAMES.index("noseSneerRight")]
 
@@ -81,11 +81,12 @@ def test_closures_survive_every_emotion(voice: MotionGenerator, source: str) -> 
     spoken, capture = speak(TEXT, Voice("en-us+f3")), Capture.open(shipped.shipped(shipped.CAPTURE_NAME))
     lips = Lips.of(FaceModel.load(assets.find("ict_facekit")).person(capture.tracking.identity))
     recorded = capture.motion(capture.train_frames).expression
-    limit = CLOSED_SHARE * float(np.quantile(lips.gap(recorded.astype(np.float64)), 0.95))
+    wide = float(np.quantile(lips.gap(recorded.astype(np.float64)), 0.95))
     generator = voice if source == "recorded" else with_priors(voice)
-    rates = {label: closure_rate(generator, spoken, label, lips, limit) for label in EMOTIONS}
-    assert rates["neutral"] > 0.15, "the test needs closures that could be lost"
-    assert min(rates.values()) >= rates["neutral"] - 0.05, rates
+    rates = {label: closure_rates(generator, spoken, label, lips, wide) for label in EMOTIONS}
+    assert (rates["neutral"] > 0.1).all(), "the test needs closures that could be lost"
+    for label, rate in rates.items():
+        assert (rate >= rates["neutral"] - 0.05 - 1e-9).all(), (label, rate, rates["neutral"])
 
 
 def with_priors(voice: MotionGenerator) -> MotionGenerator:
@@ -98,8 +99,9 @@ def with_priors(voice: MotionGenerator) -> MotionGenerator:
     return MotionGenerator(network, replace(stats, emotion_offset=offsets))
 
 
-def closure_rate(voice: MotionGenerator, spoken: Speech, label: str, lips: Lips, limit: float) -> float:
-    """Return the share of the m, b, p, f and v during which, or a frame before or after, the gap is below the limit."""
+def closure_rates(voice: MotionGenerator, spoken: Speech, label: str, lips: Lips, wide: float) -> np.ndarray:
+    """Return the shares of m, b, p, f and v with a gap below each of `CLOSED_SHARES` of `wide`."""
+    # A frame before or after counts as well.
     track = EmotionTrack.constant(parse(label, 1.0))
     motions = voice.generate([spoken.samples], track, blink=False)
     gap = lips.gap(np.concatenate([motion.expression for motion in motions]).astype(np.float64))
@@ -111,4 +113,5 @@ def closure_rate(voice: MotionGenerator, spoken: Speech, label: str, lips: Lips,
         for each, start in zip(sounds, starts, strict=True)
     ]
     assert len(spans) > 40
-    return float(np.mean([gap[span].min() < limit for span in spans]))
+    least = np.array([gap[span].min() for span in spans])
+    return np.array([(least < share * wide).mean() for share in CLOSED_SHARES])

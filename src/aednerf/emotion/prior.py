@@ -41,7 +41,7 @@ PROTOTYPES: dict[str, dict[str, float]] = {
     "neutral": {},
     "angry": {"4": STRONG, "7": MEDIUM, "24": SLIGHT, "17": SLIGHT / 2},
     "contempt": {"12L": MEDIUM, "14L": STRONG},
-    "disgusted": {"9": STRONG, "10": SLIGHT, "17": MEDIUM, "4": SLIGHT},
+    "disgusted": {"9": STRONG, "10": SLIGHT / 2, "17": MEDIUM, "4": SLIGHT},
     "fear": {"1": STRONG, "4": MEDIUM, "20": MEDIUM, "2": SLIGHT, "5": STRONG},
     "happy": {"12": STRONG, "6": MEDIUM},
     "sad": {"4": SLIGHT, "15": STRONG, "1": STRONG, "6": SLIGHT / 2, "17": SLIGHT},

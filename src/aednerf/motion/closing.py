@@ -30,7 +30,7 @@ GAP_BY = np.array([_GAP_MM.get(name, 0.0) for name in ARKIT_NAMES], np.float32)
 REST_RANGE_MM = (0.5, 3.0)
 """Where the neutral mouth counts as closed: where it is at rest, within these bounds above the model's own gap."""
 
-OPEN_SHARE = 0.15
+OPEN_SHARE = 0.25
 """So far from rest to the jaw's widest the neutral mouth is no longer closed at all."""
 
 MEMORY_FRAMES = 20
