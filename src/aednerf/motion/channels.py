@@ -19,7 +19,7 @@ IDLE_COLUMNS = _columns("brow", "eye")
 
 BLINK_COLUMNS = _columns("eyeBlink")
 LOOK_COLUMNS = _columns("eyeLook")
-CHEEK_SQUINT_COLUMNS = _columns("cheekSquint")
+CHEEK_SQUINT_COLUMNS, SNEER_COLUMNS = _columns("cheekSquint"), _columns("noseSneer")
 JAW_OPEN = ARKIT_NAMES.index("jawOpen")
 MOUTH_CLOSE = ARKIT_NAMES.index("mouthClose")
 

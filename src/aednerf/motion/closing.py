@@ -30,6 +30,9 @@ GAP_BY = np.array([_GAP_MM.get(name, 0.0) for name in ARKIT_NAMES], np.float32)
 REST_RANGE_MM = (0.5, 3.0)
 """Where the neutral mouth counts as closed: where it is at rest, within these bounds above the model's own gap."""
 
+_FIRMLY = 1.3
+"""What is taken back is more than the table says: it is the mean person's, and lips that nearly close are open."""
+
 OPEN_SHARE = 0.25
 """So far from rest to the jaw's widest the neutral mouth is no longer closed at all."""
 
@@ -66,7 +69,7 @@ class Closing:
         excess, parted = max(float(parts.sum()), 0.0), float(parts[parts > 0].sum())
         if closed <= 0.0 or excess <= 0.0:
             return expression, np.float32(0.0)
-        share = np.float32(closed * excess / parted)
+        share = np.float32(closed * min(1.0, _FIRMLY * excess / parted))
         return np.where(parts > 0, expression + share * (neutral - expression), expression), share
 
 

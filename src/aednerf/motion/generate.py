@@ -13,7 +13,14 @@ from aednerf.core.errors import InputError
 from aednerf.core.records import ARKIT_NAMES, Array, Emotion, Motion
 from aednerf.core.units import FPS, SAMPLE_RATE_HZ, frames_for_samples
 from aednerf.emotion.space import EmotionTrack
-from aednerf.motion.channels import CHEEK_SQUINT_COLUMNS, IDLE_COLUMNS, JAW_OPEN, MOUTH_CLOSE, SPEECH_COLUMNS
+from aednerf.motion.channels import (
+    CHEEK_SQUINT_COLUMNS,
+    IDLE_COLUMNS,
+    JAW_OPEN,
+    MOUTH_CLOSE,
+    SNEER_COLUMNS,
+    SPEECH_COLUMNS,
+)
 from aednerf.motion.closing import Closing
 from aednerf.motion.generic import GenericMouth
 from aednerf.motion.idle import IdleMotion
@@ -23,8 +30,11 @@ from aednerf.speech.encoder import find_encoder
 
 N_EXPRESSION = len(ARKIT_NAMES)
 
-CHEEK_SHARE = 1.0 - math.exp(-1 / (FPS * 0.2))
-"""Cheeks are raised by feeling, not by speech: they follow what the mouth model says of them with a time of 0.2 s."""
+_CHEEKS_S, _SNEER_S = 0.2, 0.06
+"""Cheeks and the nose's wings are raised by feeling, not by speech: so slowly they follow what speech makes of them."""
+SLOW_COLUMNS = np.concatenate([CHEEK_SQUINT_COLUMNS, SNEER_COLUMNS])
+SLOW_SHARES = 1.0 - np.exp(-1 / (FPS * np.repeat(np.float32([_CHEEKS_S, _SNEER_S]), 2)))
+"""The part of the way that they go in a frame."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +141,7 @@ class SpokenMotion:
         self._delay = max(0, -round(options.audio_offset_s * SAMPLE_RATE_HZ))
         self._n_pushed = self._n_heard = self._n_rows = self._n_out = 0
         self._waiting: list[tuple[Array, ...]] = []
-        self._cheeks: Array | None = None
+        self._slow: Array | None = None
 
     def push(self, samples: np.ndarray) -> Motion:
         """Take the next samples [n] (16 kHz mono) and return the motion of the frames that are now settled."""
@@ -192,7 +202,7 @@ class SpokenMotion:
         expression += self._emotion.eased(time_s) @ stats.emotion_offset
         expression, plain = np.clip((expression, plain), np.float32(0.0), np.float32(1.0))
         expression, closed = self._closing(expression, plain)
-        expression[CHEEK_SQUINT_COLUMNS] = self._slow_cheeks(expression[CHEEK_SQUINT_COLUMNS])
+        expression[SLOW_COLUMNS] = self._slowly(expression[SLOW_COLUMNS])
         # The model's mouthClose only means something against an open jaw.
         expression[MOUTH_CLOSE] = min(expression[MOUTH_CLOSE], expression[JAW_OPEN])
         low, high = stats.low[N_EXPRESSION:], stats.high[N_EXPRESSION:]
@@ -203,9 +213,8 @@ class SpokenMotion:
         rotation = Rotation.from_rotvec(pose[:3]).as_matrix() @ stats.mean_rotation
         return expression, np.clip(code, low, high), rotation.astype(np.float32), pose[3:]
 
-    def _slow_cheeks(self, wanted: Array) -> Array:
-        """Return the cheeks' squint of this frame, which follows what is wanted."""
-        before = wanted if self._cheeks is None else self._cheeks
-        now = (before + np.float32(CHEEK_SHARE) * (wanted - before)).astype(np.float32)
-        self._cheeks = now
-        return now
+    def _slowly(self, wanted: Array) -> Array:
+        """Return the slow columns of this frame, which follow what is wanted."""
+        before = wanted if self._slow is None else self._slow
+        self._slow = before + SLOW_SHARES * (wanted - before)
+        return self._slow
