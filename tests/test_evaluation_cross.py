@@ -11,6 +11,7 @@ import pytest
 
 from aednerf import cli
 from aednerf.avatar.avatar import Avatar
+from aednerf.avatar.bundle import save_bundle
 from aednerf.capture.capture import Capture
 from aednerf.capture.face_table import FaceTable
 from aednerf.core.errors import InputError
@@ -30,6 +31,7 @@ from aednerf.synthetic.person import PEOPLE
 from aednerf.synthetic.script import Line, Script
 from espeak import needs_espeak
 from fake_avatar import FakePerson, FakeVoice, fake_bundle
+from test_avatar_load import make
 from tiny_capture import make_tiny_capture
 
 JAW = ARKIT_NAMES.index("jawOpen")
@@ -190,9 +192,14 @@ def test_an_avatar_without_a_voice_is_told(capture: Capture, tmp_path: Path) -> 
         run(Avatar(fake_bundle(), FakePerson(), None), capture, tmp_path, audio=[tmp_path / "a.wav"])
 
 
-def test_the_command_knows_the_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["evaluate", "avatar", str(tmp_path), "-o", str(tmp_path / "r"), "--protocol", "cross", "--audio", "a.wav"]
-    assert cli.run(words) == 2 and "capture" in capsys.readouterr().err
+def test_the_command_measures_and_prints(capture: Capture, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    me = save_bundle(tmp_path / "me.aednerf", make()[0])
+    write_wav(tmp_path / "a.wav", syllables(3))
+    words = ["evaluate", str(me), str(capture.path), "-o", str(tmp_path / "r"), "--protocol", "cross"]
+    assert cli.run(words) == 2 and "add --audio" in capsys.readouterr().err
+    assert cli.run([*words, "--audio", str(tmp_path / "a.wav"), "--max-frames", "50"]) == 0
+    assert "| a.wav | 50 |" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "r").iterdir()} == {"report.json", "report.md"}
 
 
 def test_phonemes_go_through_their_file(tmp_path: Path) -> None:

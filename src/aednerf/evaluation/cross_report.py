@@ -22,7 +22,8 @@ NOTES = (
     "face table; `seen`, between MediaPipe's landmarks in the pictures.",
     "lag: the delay in frames (40 ms) at which the gap follows the sound's level between 300 and 3000 Hz best; above 0 "
     "the lips come later. correlation: at that delay, both without their trend over 2 s. In brackets: against the "
-    "recording itself (difference of the lag, ratio of the correlation).",
+    "recording itself (difference of the lag, ratio of the correlation): near 0 and 1 the mouth goes with its sound as "
+    "the person's own does; far above 1 it follows loudness more than what is said.",
     "chance: the correlation with the sound moved on by half its length; what is not above it means nothing.",
     f"opening: the gap's {WIDE_PERCENTILE}th percentile, over the recording's.",
     f"closed: the share of m, b and p for which the least gap within {REACH_FRAMES} frames is under "
