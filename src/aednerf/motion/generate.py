@@ -33,7 +33,7 @@ N_EXPRESSION = len(ARKIT_NAMES)
 _CHEEKS_S, _SNEER_S = 0.2, 0.06
 """Cheeks and the nose's wings are raised by feeling, not by speech: so slowly they follow what speech makes of them."""
 SLOW_COLUMNS = np.concatenate([CHEEK_SQUINT_COLUMNS, SNEER_COLUMNS])
-SLOW_SHARES = 1.0 - np.exp(-1 / (FPS * np.repeat(np.float32([_CHEEKS_S, _SNEER_S]), 2)))
+SLOW_SHARES = 1.0 - np.exp(-1 / (FPS * np.repeat(np.array([_CHEEKS_S, _SNEER_S], np.float32), 2)))
 """The part of the way that they go in a frame."""
 
 
@@ -216,5 +216,6 @@ class SpokenMotion:
     def _slowly(self, wanted: Array) -> Array:
         """Return the slow columns of this frame, which follow what is wanted."""
         before = wanted if self._slow is None else self._slow
-        self._slow = before + SLOW_SHARES * (wanted - before)
-        return self._slow
+        now = (before + SLOW_SHARES * (wanted - before)).astype(np.float32)
+        self._slow = now
+        return now
