@@ -54,7 +54,7 @@ class Comparison:
         ours = [pictures.get(name, np.zeros_like(real)) for name in self._names]
         columns = [real, *ours, difference(pictures[RECONSTRUCTION], real)]
         tiles = [
-            _titled(resize(picture, self._side, self._side), name)
+            titled(resize(picture, self._side, self._side), name)
             for picture, name in zip(columns, [REAL, *self._names, DIFFERENCE], strict=True)
         ]
         self._writer.write(np.concatenate(tiles, axis=1))
@@ -95,7 +95,7 @@ class Sheet:
         for name, picture in columns.items():
             title = f"{name} ({frame})" if name == REAL else name
             crops = [_crop(picture, box) for box in (mouth_box(landmarks_px), eyes)]
-            tiles.append(np.concatenate([_titled(resize(picture, TILE_PX, TILE_PX), title), *crops]))
+            tiles.append(np.concatenate([titled(resize(picture, TILE_PX, TILE_PX), title), *crops]))
         self._lines.append(np.concatenate(tiles, axis=1))
 
     def save(self, path: Path) -> None:
@@ -146,7 +146,7 @@ def _view_tiles(example: ViewExample, word: str) -> list[Picture]:
     inside = np.where(example.head[..., None], difference(example.ours, example.real), outside)
     titles = f"{word}{example.camera} ({example.frame})", f"ours {example.psnr:.1f} dB", DIFFERENCE
     pictures = example.real, example.ours, inside
-    return [_titled(resize(picture, TILE_PX, TILE_PX), title) for picture, title in zip(pictures, titles, strict=True)]
+    return [titled(resize(picture, TILE_PX, TILE_PX), title) for picture, title in zip(pictures, titles, strict=True)]
 
 
 def difference(ours: Picture, real: Picture) -> Picture:
@@ -167,7 +167,7 @@ def _crop(picture: Picture, box: Box) -> Picture:
     return tile
 
 
-def _titled(picture: Picture, title: str) -> Picture:
+def titled(picture: Picture, title: str) -> Picture:
     """Return a picture below a bar with its title, the letters as large as they fit."""
     bar = np.zeros((BAR_PX, picture.shape[1], 3), np.uint8)
     (width, _), _ = cv2.getTextSize(title, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)

@@ -19,11 +19,14 @@ from aednerf.core.progress import Progress, silent
 from aednerf.evaluation.comparison import Comparison, Sheet
 from aednerf.evaluation.cross import measure_cross
 from aednerf.evaluation.cross_report import CrossReport
+from aednerf.evaluation.emotion import measure_emotion
+from aednerf.evaluation.emotion_report import EmotionReport
 from aednerf.evaluation.figures import RowFigures, Tally
 from aednerf.evaluation.lips import LandmarkFinder, MediaPipeLandmarks
 from aednerf.evaluation.metrics import lmd, pasted_psnr, score
 from aednerf.evaluation.pictures import real_frames, show
 from aednerf.evaluation.protocols import GENERATED, RECONSTRUCTION, TRAIN, Row, self_rows
+from aednerf.evaluation.reading import FaceReader, MediaPipeReader
 from aednerf.evaluation.regions import regions_of
 from aednerf.evaluation.report import Report, describe_run
 from aednerf.evaluation.steadiness import SteadinessTally
@@ -32,7 +35,7 @@ from aednerf.evaluation.views import measure_views
 
 Picture = NDArray[np.uint8]
 
-PROTOCOLS = ("self", "cross", "view")
+PROTOCOLS = ("self", "cross", "view", "emotion")
 N_EXAMPLES = 6
 
 
@@ -40,29 +43,32 @@ def evaluate(
     avatar: Avatar, capture: Capture, out: str | Path, protocol: str = "self", every: int = 1,
     max_frames: int | None = None, progress: Progress = silent, force: bool = False,
     landmarks: LandmarkFinder | None = None, truth: Capture | None = None, audio: Sequence[str | Path] = (),
-    retrack: bool = False,
-) -> Report | ViewReport | CrossReport:  # fmt: skip
+    retrack: bool = False, others: Sequence[Capture] = (), reader: FaceReader | None = None,
+) -> Report | ViewReport | CrossReport | EmotionReport:  # fmt: skip
     """Measure an avatar on a capture and write `report.json`, `report.md`, and what else the protocol gives.
 
-    `self` and `view` give `comparison.png`, `self` also an mp4.
+    All but `cross` give pictures, `self` also an mp4.
 
     Args:
         avatar: The avatar.
         capture: The recording, usually the one that the avatar was trained on: only its test part is measured, beside
             one row of training frames.
         out: The folder to write.
-        protocol: `self`, `cross` (driven by other people's speech), or `view` (unseen cameras, which only
-            computer-generated captures have).
+        protocol: `self`, `cross` (driven by other people's speech), `view` (unseen cameras, which only
+            computer-generated captures have), or `emotion` (how the emotions look in rendered speech).
         every: Measure every so-manieth test frame.
         max_frames: Measure at most so many test frames, spread evenly; of `view`, as many moments from each camera;
-            of `cross`, so many first frames of each sound.
+            of `cross` and `emotion`, so many first frames of each sound.
         progress: Called after every frame.
         force: Replace a report that exists.
         landmarks: What finds the lips; None is MediaPipe, where this machine has it.
         truth: For `view`, the computer-generated capture whose bare videos `capture` was prepared from; None where
             `capture` is that one itself.
-        audio: For `cross`, the sound files.
+        audio: For `cross`, the sound files; for `emotion`, the speech, without which the sound of the recording's
+            longest neutral clip is taken.
         retrack: For `cross`, also render the speech and look for the lips in the pictures.
+        others: For `emotion`, captures of other people, from which a judge learns to tell emotions apart.
+        reader: For `emotion`, what reads faces from pictures; None is MediaPipe, where this machine has it.
     Returns:
         The report.
     Raises:
@@ -73,10 +79,16 @@ def evaluate(
     out = require_absent(out, force)
     if out.exists() and not (out / "report.json").is_file():
         raise InputError(f"{out} exists and is no report that could be replaced. Choose another name.")
-    if (audio or retrack) and protocol != "cross":
-        raise InputError("Sounds and looking for their lips belong to the protocol cross: add --protocol cross.")
+    if audio and protocol not in ("cross", "emotion"):
+        raise InputError("Sounds belong to the protocols cross and emotion: add --protocol cross or emotion.")
+    if retrack and protocol != "cross":
+        raise InputError("Looking for lips in pictures belongs to the protocol cross: add --protocol cross.")
+    if others and protocol != "emotion":
+        raise InputError("Other people's captures belong to the protocol emotion: add --protocol emotion.")
     if protocol == "cross":
         return _evaluate_cross(avatar, capture, out, audio, every, max_frames, progress, retrack, landmarks, truth)
+    if protocol == "emotion":
+        return _evaluate_emotion(avatar, capture, out, audio, others, every, max_frames, progress, reader, truth)
     if protocol == "view":
         with atomic_folder(out) as folder:
             report = measure_views(avatar, capture, truth, folder, every, max_frames, progress)
@@ -121,6 +133,20 @@ def _evaluate_cross(
                 raise InputError(f"The lips cannot be looked for in pictures: {finder.reason}. Leave --retrack out.")
         report = measure_cross(avatar, capture, audio, max_frames, progress, finder)
         report.save(stack.enter_context(atomic_folder(out)))
+    return report
+
+
+def _evaluate_emotion(
+    avatar: Avatar, capture: Capture, out: Path, audio: Sequence[str | Path], others: Sequence[Capture], every: int,
+    max_frames: int | None, progress: Progress, reader: FaceReader | None, truth: Capture | None,
+) -> EmotionReport:  # fmt: skip
+    if truth is not None or every != 1:
+        raise InputError("The protocol emotion takes no truth, and no every: limit the speech by --max-frames.")
+    if max_frames is not None and max_frames < 1:
+        raise InputError(f"Max-frames must be at least 1, got {max_frames}.")
+    with atomic_folder(out) as folder, nullcontext(reader) if reader is not None else MediaPipeReader() as found:
+        report = measure_emotion(avatar, capture, folder, found, audio, others, max_frames, progress)
+        report.save(folder)
     return report
 
 
