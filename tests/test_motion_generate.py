@@ -16,8 +16,8 @@ from aednerf.core.errors import InputError
 from aednerf.core.records import ARKIT_NAMES, EMOTIONS, Emotion, Motion
 from aednerf.core.units import FPS, frames_for_samples
 from aednerf.emotion.space import EASE_S, EmotionTrack, parse
-from aednerf.motion.channels import BLINK_COLUMNS, CHEEK_SQUINT_COLUMNS, JAW_OPEN, MOUTH_CLOSE, SPEECH_COLUMNS
-from aednerf.motion.generate import MotionGenerator, MotionOptions, make_mouth
+from aednerf.motion.channels import BLINK_COLUMNS, JAW_OPEN, MOUTH_CLOSE, SPEECH_COLUMNS
+from aednerf.motion.generate import SLOW_COLUMNS, MotionGenerator, MotionOptions, make_mouth
 from aednerf.motion.generic import GenericMouth
 from aednerf.motion.network import MotionConfig
 from aednerf.motion.statistics import MotionStats
@@ -68,7 +68,7 @@ def test_streaming_agrees_with_the_batched_network() -> None:
     with torch.no_grad():
         driven = network.calibrated(network(torch.from_numpy(rows)[None])[0]).numpy()
     middle = slice(config.past, 25 - config.lookahead)
-    free = [i for i, column in enumerate(SPEECH_COLUMNS) if column not in (MOUTH_CLOSE, *CHEEK_SQUINT_COLUMNS)]
+    free = [i for i, column in enumerate(SPEECH_COLUMNS) if column not in (MOUTH_CLOSE, *SLOW_COLUMNS)]
     np.testing.assert_allclose(motion.expression[middle][:, SPEECH_COLUMNS[free]], driven[:, free], atol=1e-5)
 
 

@@ -30,7 +30,7 @@ from aednerf.speech.encoder import find_encoder
 
 N_EXPRESSION = len(ARKIT_NAMES)
 
-_CHEEKS_S, _SNEER_S = 0.2, 0.06
+_CHEEKS_S, _SNEER_S = 0.2, 0.08
 """Cheeks and the nose's wings are raised by feeling, not by speech: so slowly they follow what speech makes of them."""
 SLOW_COLUMNS = np.concatenate([CHEEK_SQUINT_COLUMNS, SNEER_COLUMNS])
 SLOW_SHARES = 1.0 - np.exp(-1 / (FPS * np.repeat(np.array([_CHEEKS_S, _SNEER_S], np.float32), 2)))

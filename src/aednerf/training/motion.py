@@ -71,7 +71,7 @@ class MotionTraining:
 def fit_motion(
     capture: Capture, seed: int = 0, device: str | torch.device = "cpu", progress: Progress = silent,
     steps: int | None = None, budget_s: float | None = None, n_mouth_residual: int | None = None,
-    encoder: str = "log-mel",
+    encoder: str = "bundled",
 ) -> tuple[MotionNetwork | GenericMouth, MotionStats, dict[str, Any]]:  # fmt: skip
     """Learn how the person moves from the capture's training frames.
 
