@@ -254,7 +254,8 @@ def speak(
         avatar: a bundle that `aednerf train` made.
         audio: the speech, any file with sound. Several make one video each, in the folder OUT.
         out: the video to write: .mp4, .webm, .mov, or a name without an ending for a folder of PNG pictures.
-        emotion: a label, or a mixture such as happy:0.6,sad:0.4; by default neutral.
+        emotion: a label, or a mixture such as happy:0.6,sad:0.4; by default neutral. auto guesses it from the
+            voice, which is no better than chance: of five acted voices it was right for none.
         intensity: of the emotion, 0 to 1.
         emotion_track: emotions over time, instead of one: a JSON file.
         camera: front, orbit, yaw=20,pitch=-5 (degrees; yaw > 0 towards the person's left), or a JSON file.
@@ -280,6 +281,7 @@ def speak(
     """
     from aednerf.avatar.avatar import Avatar
     from aednerf.core.files import require_absent
+    from aednerf.emotion.prosody import AUTO, NOTICE
     from aednerf.motion.files import require_motion_name, save_motion
     from aednerf.terminal import Steps
 
@@ -290,6 +292,8 @@ def speak(
         raise InputError("Several sound files need different names, and take no --motion-out.")
     if motion_out:
         require_absent(require_motion_name(motion_out), force)
+    if emotion == AUTO:
+        print(NOTICE, file=sys.stderr)
     loaded = Avatar.load(avatar, device)
     for path, output in zip(audio, outputs, strict=True):
         speech = loaded.speak(

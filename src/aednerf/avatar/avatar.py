@@ -24,6 +24,7 @@ from aednerf.avatar.speech import Listener, Speech
 from aednerf.core.errors import InputError
 from aednerf.core.records import Camera, Emotion, Frame, Motion
 from aednerf.core.units import FPS
+from aednerf.emotion.prosody import AUTO, estimate
 from aednerf.emotion.space import EmotionTrack
 from aednerf.motion.files import load_motion
 from aednerf.motion.generate import MotionOptions
@@ -129,6 +130,7 @@ class Avatar:
             audio: The path of any file with sound, samples [n] (16 kHz mono float32 in [-1, 1]), or an iterable of
                 such.
             emotion: A label (`happy`), a mixture (`happy:0.6,sad:0.4`), an Emotion or a track; None is neutral.
+                `auto` guesses it from the voice, no better than chance (see `emotion.prosody`), of a whole sound only.
             intensity: Of the emotion, in [0, 1].
             emotion_track: A track or its JSON file, instead of `emotion`.
             camera: `front`, `orbit`, `yaw=20,pitch=-5[,roll=,zoom=]` (degrees; yaw > 0 towards the person's left), or
@@ -157,12 +159,13 @@ class Avatar:
         """
         if self.voice is None:
             raise InputError("This avatar has no motion network: it renders motion files, but cannot speak.")
-        track = parse_emotion(emotion, intensity, emotion_track)
+        sound = Sound(audio)
+        heard = emotion == AUTO and emotion_track is None
+        track = estimate(sound.whole(), intensity) if heard else parse_emotion(emotion, intensity, emotion_track)
         options = MotionOptions(mouth_gain, audio_offset_s, blink, seed)
         edit = parse_expression(expression, self.bundle.rotation, self.bundle.translation)
         delivery = Delivery(track, options, edit)
         scene = Scene.of(self.bundle, camera, background, size, crop, stereo_mm, aov, paste_back)
-        sound = Sound(audio)
         return Speech(
             lambda listener: self._perform(sound, delivery, listener), self._drawer(scene), scene,
             n_frames=sound.n_frames, has_sound=True,

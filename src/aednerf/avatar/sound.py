@@ -39,6 +39,19 @@ class Sound:
         elif isinstance(source, np.ndarray):
             self.n_frames = frames_for_samples(len(_mono(source)))
 
+    def whole(self) -> Samples:
+        """Return all samples [n] at once.
+
+        Raises:
+            InputError: the sound is a stream, which nobody can hear in advance, or cannot be read.
+        """
+        if not isinstance(self._source, str | Path | np.ndarray):
+            raise InputError(
+                "The emotion of a voice can only be guessed from a whole sound, and this is a stream. Give a file, an "
+                "array, or an emotion's name."
+            )
+        return np.concatenate([np.zeros(0, np.float32), *self.chunks()])
+
     def chunks(self) -> Iterator[Samples]:
         """Yield the samples piece by piece.
 
