@@ -31,9 +31,9 @@ TEXT = (
     "Bob maybe bought five new vans for Pam before the film. My mother prefers a very big apple pie. "
     "People from Europe often move above the bay in February. Please put my blue map back behind the pump."
 )
-CLOSED_SHARES = (0.15, 0.2, 0.25)
+CLOSED_SHARES = (0.1, 0.15, 0.2)
 """Of the 95th percentile of the recording's own gap between the lips: the shipped network's neutral mouth is below
-them in 0.11, 0.19 and 0.45 of the closures."""
+them in 0.72, 0.85 and 0.94 of the closures."""
 
 SNEER = [ARKIT_NAMES.index("noseSneerLeft"), ARKIT_NAMES.index("noseSneerRight")]
 
@@ -84,7 +84,7 @@ def test_closures_survive_every_emotion(voice: MotionGenerator, source: str) -> 
     wide = float(np.quantile(lips.gap(recorded.astype(np.float64)), 0.95))
     generator = voice if source == "recorded" else with_priors(voice)
     rates = {label: closure_rates(generator, spoken, label, lips, wide) for label in EMOTIONS}
-    assert (rates["neutral"] > 0.1).all(), "the test needs closures that could be lost"
+    assert (rates["neutral"] > (0.6, 0.75, 0.85)).all(), "speech itself should close the lips"
     for label, rate in rates.items():
         assert rate.mean() >= rates["neutral"].mean() - 0.05, (label, rate, rates["neutral"])
 
