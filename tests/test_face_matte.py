@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,3 +153,29 @@ def test_segmenter_rejects_a_missing_and_a_wrong_model(tmp_path: Path) -> None:
     wrong.write_bytes(b"no model" * 20)
     with pytest.raises(InputError, match="not an image segmentation model"):
         PersonSegmenter(wrong)
+
+
+def test_closing_waits_for_a_picture_in_work(assets: Path) -> None:
+    segmenter, events, begun = PersonSegmenter(assets / "selfie_segmentation.tflite"), [], threading.Event()
+    network = segmenter._segmenter
+
+    class Slow:
+        def segment(self, picture: object) -> object:
+            events.append("begins")
+            begun.set()
+            time.sleep(0.2)
+            result = network.segment(picture)
+            events.append("ends")
+            return result
+
+        def close(self) -> None:
+            events.append("closes")
+            network.close()
+
+    segmenter._segmenter = Slow()
+    worker = threading.Thread(target=segmenter.segment, args=(np.zeros((32, 32, 3), np.uint8),))
+    worker.start()
+    assert begun.wait(5)
+    segmenter.close()
+    worker.join()
+    assert events == ["begins", "ends", "closes"]

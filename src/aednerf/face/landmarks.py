@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,8 @@ class FaceDetector:
                 raise InputError(f"{path} is not a Face Landmarker model ({reason}). Fetch it again.") from None
         self._image_class, self._format = mediapipe.Image, mediapipe.ImageFormat.SRGB
         self._warm = False
+        # Whoever closes waits for a picture in work: MediaPipe would crash.
+        self._in_use = threading.Lock()
 
     def __enter__(self) -> FaceDetector:
         return self
@@ -96,10 +99,11 @@ class FaceDetector:
 
     def close(self) -> None:
         """Release the detector; a second call does nothing."""
-        if self._landmarker is not None:
-            with quiet_stderr():
-                self._landmarker.close()
-            self._landmarker = None
+        with self._in_use:
+            if self._landmarker is not None:
+                with quiet_stderr():
+                    self._landmarker.close()
+                self._landmarker = None
 
     def detect(self, rgb: NDArray[np.uint8]) -> list[Detection]:
         """Find the faces of one picture, the largest first.
@@ -112,13 +116,14 @@ class FaceDetector:
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
             raise InputError(f"A picture must be uint8 [H, W, 3], got {rgb.dtype} {list(rgb.shape)}.")
-        if self._landmarker is None:
-            raise ValueError("the detector is closed")
-        image = self._image_class(image_format=self._format, data=np.ascontiguousarray(rgb))
-        # MediaPipe logs its delegate and a warning about normalised rectangles with the first picture only.
-        with contextlib.nullcontext() if self._warm else quiet_stderr():
-            result = self._landmarker.detect(image)
-        self._warm = True
+        with self._in_use:
+            if self._landmarker is None:
+                raise ValueError("the detector is closed")
+            image = self._image_class(image_format=self._format, data=np.ascontiguousarray(rgb))
+            # MediaPipe logs its delegate and a warning about normalised rectangles with the first picture only.
+            with contextlib.nullcontext() if self._warm else quiet_stderr():
+                result = self._landmarker.detect(image)
+            self._warm = True
         height, width = rgb.shape[:2]
         found = [
             _detection(points, shapes, matrix, width, height)

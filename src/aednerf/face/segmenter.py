@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class PersonSegmenter:
             raise InputError(f"{path} is not an image segmentation model ({reason}). Fetch it again.") from None
         self._image_class, self._format = mediapipe.Image, mediapipe.ImageFormat.SRGB
         self._warm = False
+        # Whoever closes waits for a picture in work: MediaPipe would crash.
+        self._in_use = threading.Lock()
 
     def __enter__(self) -> PersonSegmenter:
         return self
@@ -63,22 +66,24 @@ class PersonSegmenter:
 
     def close(self) -> None:
         """Release the network; a second call does nothing."""
-        if self._segmenter is not None:
-            with quiet_stderr():
-                self._segmenter.close()
-            self._segmenter = None
+        with self._in_use:
+            if self._segmenter is not None:
+                with quiet_stderr():
+                    self._segmenter.close()
+                self._segmenter = None
 
     def segment(self, rgb: Bytes) -> Bytes:
         """Return the person's confidence [256, 256] uint8 (255 is sure) in a picture uint8 [H, W, 3]."""
-        if self._segmenter is None:
-            raise ValueError("the segmenter is closed")
         # At the network's own size, MediaPipe resizes neither the picture nor the result a second time.
         small = cv2.resize(rgb, (SEGMENT_SIZE, SEGMENT_SIZE), interpolation=cv2.INTER_AREA)
-        picture = self._image_class(image_format=self._format, data=small)
-        # MediaPipe logs a warning with the first picture only.
-        with contextlib.nullcontext() if self._warm else quiet_stderr():
-            result = self._segmenter.segment(picture)
-        self._warm = True
-        # Selfie segmentation has one mask, the person; a model with two lists the background first.
-        confidence = result.confidence_masks[-1].numpy_view().reshape(SEGMENT_SIZE, SEGMENT_SIZE)
-        return (confidence * 255 + 0.5).astype(np.uint8)
+        with self._in_use:
+            if self._segmenter is None:
+                raise ValueError("the segmenter is closed")
+            picture = self._image_class(image_format=self._format, data=small)
+            # MediaPipe logs a warning with the first picture only.
+            with contextlib.nullcontext() if self._warm else quiet_stderr():
+                result = self._segmenter.segment(picture)
+            self._warm = True
+            # Selfie segmentation has one mask, the person; a model with two lists the background first.
+            confidence = result.confidence_masks[-1].numpy_view().reshape(SEGMENT_SIZE, SEGMENT_SIZE)
+            return (confidence * 255 + 0.5).astype(np.uint8)
