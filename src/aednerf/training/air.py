@@ -45,8 +45,11 @@ def air_cells(centres: Tensor, table: FaceTable, expression: np.ndarray) -> Tens
     margin = (expression.astype(np.float32) @ deltas[..., 2]).max(0).clip(min=0.0)
     margin += np.where(face, FACE_MARGIN_M, FRINGE_MARGIN_M)
     margin[~is_forward | (points[:, 1] < points[face, 1].min())] = np.inf
-    outer = is_forward | ~face  # not the inside of lips, lids and nostrils
-    points, normals, margin, least_z = points[outer], normals[outer], margin[outer], points[face, 2].min()
+    outer, least_z = is_forward | ~face, points[face, 2].min()  # not the inside of lips, lids and nostrils
+    teeth = table.points[np.isin(table.part, (FacePart.UPPER_TEETH, FacePart.LOWER_TEETH))]  # nothing is said there
+    points = np.concatenate([points[outer], teeth])
+    normals = np.concatenate([normals[outer], np.zeros_like(teeth)])
+    margin = np.concatenate([margin[outer], np.full(len(teeth), np.inf)])
     places = (centres * HEAD_BOX_HALF_M).cpu().numpy()
     before = np.flatnonzero(places[:, 2] > least_z)
     _, nearest = KDTree(points).query(places[before], workers=-1)
