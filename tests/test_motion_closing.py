@@ -86,7 +86,8 @@ def test_closures_survive_every_emotion(voice: MotionGenerator, source: str) -> 
     rates = {label: closure_rates(generator, spoken, label, lips, wide) for label in EMOTIONS}
     assert (rates["neutral"] > (0.6, 0.75, 0.85)).all(), "speech itself should close the lips"
     for label, rate in rates.items():
-        assert rate.mean() >= rates["neutral"].mean() - 0.05, (label, rate, rates["neutral"])
+        lost = rates["neutral"] - rate
+        assert lost.mean() <= 0.05 and lost.max() <= 0.07, (label, rate, rates["neutral"])  # worst: 0.064, disgusted
 
 
 def with_priors(voice: MotionGenerator) -> MotionGenerator:

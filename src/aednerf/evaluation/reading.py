@@ -1,14 +1,13 @@
-"""Expressions read from pictures, the same way from rendered and real ones; MediaPipe is loaded only here."""
+"""Expressions read from pictures, the same way from rendered and real ones."""
 
 from __future__ import annotations
 
-import importlib.util
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aednerf.core.errors import AednerfError
+from aednerf.evaluation.detector import OneFace
 
 _UPPER_LIP, _LOWER_LIP, _RIGHT_EYE, _LEFT_EYE = 13, 14, 33, 263
 
@@ -34,39 +33,18 @@ class FaceReader(Protocol):
         ...
 
 
-class MediaPipeReader:
+class MediaPipeReader(OneFace):
     """MediaPipe's blendshape scores, or on machines without it the reason why not; a context manager.
 
     The scores saturate and have habits of their own (`cheekPuff` never moves): compare scores only with scores.
     """
 
-    def __init__(self) -> None:
-        self.reason = "MediaPipe is not installed"
-        self._detector = None
-        if importlib.util.find_spec("mediapipe") is None:
-            return
-        try:
-            from aednerf import assets
-            from aednerf.face.landmarks import FaceDetector
-
-            self._detector = FaceDetector(assets.find("face_landmarker"), max_faces=1)
-            self.reason = ""
-        except AednerfError as error:
-            self.reason = str(error)
-
     def read(self, rgb: NDArray[np.uint8]) -> Reading | None:
         """Return what a picture [H, W, 3] shows, or None where no face is seen."""
-        faces = self._detector.detect(rgb) if self._detector is not None else []
-        if not faces:
+        face = self.detect(rgb)
+        if face is None:
             return None
-        points = faces[0].points_px.astype(np.float64)
+        points = face.points_px.astype(np.float64)
         eyes = float(np.linalg.norm(points[_LEFT_EYE] - points[_RIGHT_EYE]))
         gap = float(np.linalg.norm(points[_LOWER_LIP] - points[_UPPER_LIP]))
-        return Reading(faces[0].scores, gap / max(eyes, 1e-6))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._detector is not None:
-            self._detector.close()
+        return Reading(face.scores, gap / max(eyes, 1e-6))
