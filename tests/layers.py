@@ -11,8 +11,8 @@ PACKAGE = "aednerf"
 
 ORDER = (
     "core", "media", "ops", "ict_facekit", "assets", "face", "speech", "emotion", "capture", "motion", "field",
-    "render", "avatar", "training", "evaluation", "live", "studio", "synthetic", "terminal", "doctor", "cli",
-    "__main__",
+    "render", "avatar", "training", "evaluation", "live", "studio", "synthetic", "terminal", "doctor", "commands",
+    "cli", "__main__",
 )  # fmt: skip
 """The folders and files of the package; each imports from itself and from those before it."""
 
