@@ -25,13 +25,13 @@ from aednerf.avatar.output import METADATA
 from aednerf.capture.capture import FRAMES_NAME, MATTE_NAME, PARTS_NAME, Capture, data_files
 from aednerf.capture.face_table import FaceTable
 from aednerf.capture.held_out import VIEWS_FOLDER, HeldOutView, HeldOutViews
-from aednerf.capture.manifest import MANIFEST_NAME, ClipRecord, Crop, Manifest, Source
+from aednerf.capture.manifest import ClipRecord, Crop, Manifest, Source, is_capture
 from aednerf.capture.report import write_report
 from aednerf.capture.step_log import LOG_NAME, StepLog
 from aednerf.capture.tracking import Tracking
 from aednerf.capture.truth import FOREGROUND_NAME, TRUTH_FOLDER
-from aednerf.core.errors import InputError
-from aednerf.core.files import require_absent, sha256_of
+from aednerf.capture.unfinished import put_in_place, require_replaceable, unfinished_name
+from aednerf.core.files import sha256_of
 from aednerf.core.progress import Progress, silent
 from aednerf.core.records import Camera
 from aednerf.core.units import FPS
@@ -116,17 +116,19 @@ def synthesize(
     """
     script = script if isinstance(script, Script) else load_script(script)
     out, person = Path(out), person_named(script.identity)
-    _require_replaceable(out, force)
+    require_replaceable(out, force, is_capture, "capture")
     face = FaceModel.load(assets.find("ict_facekit", progress)).person(person.weights())
     performance = perform(script, face)
-    folder = out.with_name(f"{out.name}.unfinished")
+    folder = unfinished_name(out)
     log = StepLog(folder)
     log.run("start", _inputs(script, person, performance), lambda: _clear(folder))
     with (build or _studio)(person, script.size, *performance.mean_pose) as stage:
         _film(performance, stage, folder, script, progress)
         _assemble(performance, stage, folder, progress)
         _finish(script, person, performance, stage, folder)
-    _put_in_place(folder, out)
+    put_in_place(folder, out)
+    shutil.rmtree(out / PIECES, ignore_errors=True)
+    (out / LOG_NAME).unlink(missing_ok=True)
     return Capture.open(out)
 
 
@@ -279,23 +281,3 @@ def _record(clip: Stretch, camera: Camera, folder: Path) -> ClipRecord:
             video.name, sha256_of(video), LICENCE, size, size, float(FPS), (clip.end - clip.first) / FPS,
         ),
     )  # fmt: skip
-
-
-def _require_replaceable(out: Path, force: bool) -> None:
-    if out.is_dir() and not any(out.iterdir()):
-        return
-    require_absent(out, force)
-    if out.exists() and not (out / MANIFEST_NAME).is_file():
-        raise InputError(f"{out} exists and is no capture, so --force does not replace it. Choose another name.")
-
-
-def _put_in_place(folder: Path, out: Path) -> None:
-    """Give the finished capture its name; what it replaces goes only after that."""
-    old = out.with_name(f"{out.name}.replaced")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.replace(old)
-    folder.replace(out)
-    shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(out / PIECES, ignore_errors=True)
-    (out / LOG_NAME).unlink(missing_ok=True)
