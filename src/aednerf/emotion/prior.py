@@ -5,6 +5,7 @@ Which action units go with which emotion, and in what share of people each is se
 W. Friesen, "A new pan-cultural facial expression of emotion", Motivation and Emotion 10(2), 1986 (12 and 14 on one
 side). What an action unit does: P. Ekman, W. Friesen and J. Hager, "Facial Action Coding System", 2002. Parted lips
 (25) and the dropped jaw (26) of fear, happiness and surprise are left out: the mouth's opening is left to speech.
+On purpose not the faces that `synthetic.feeling` plays: those are one actor's, whom this guesses like anyone.
 """
 
 from __future__ import annotations

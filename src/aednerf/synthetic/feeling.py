@@ -2,7 +2,8 @@
 
 Action units after P. Ekman, W. Friesen and J. Hager, "Facial Action Coding System", 2002, and its table of emotions
 (EMFACS): happy 6+12, sad 1+4+15+17, angry 4+5+7+23, fear 1+2+4+5+20+25, disgusted 9+10+15, contempt 12+14 on one side,
-surprised 1+2+5+26; as ARKit coefficients.
+surprised 1+2+5+26; as ARKit coefficients. This is how one actor plays them, jaw, lids and a raised brow
+included; on purpose not from `emotion.prior`, which would otherwise be tried on a person made of it.
 """
 
 from __future__ import annotations
