@@ -1,4 +1,8 @@
-"""How far the lips part, from a motion and the person's face table: no picture and no detector is needed."""
+"""How far the lips part, from a motion and the person's face table: no picture and no detector is needed.
+
+The face table names no vertices, so the lips are found by how they move; `synthetic.lips`, which has the whole mesh, is
+what a test holds this against, and is not used here: what is judged should not bring its own measure.
+"""
 
 from __future__ import annotations
 

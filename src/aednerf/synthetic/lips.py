@@ -1,7 +1,10 @@
 """The lips of one person's mesh: close them where speech needs it, whatever the emotion asks for.
 
 The vertices of the mesh are linear in the coefficients, so the gap between the inner lips is too, and the coefficient
-that closes it is found by division, not by trust in a table.
+that closes it is found by division, not by trust in a table. This measure knows which vertices the lips are; others
+have no mesh: `evaluation.lip_gap` looks for the lips in a capture's table, without knowing how they were made, and
+`motion.closing` has the mean person's `gap_by` as numbers, because an avatar brings no face model. Tests hold both
+against this one.
 """
 
 from __future__ import annotations
