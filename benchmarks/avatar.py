@@ -50,9 +50,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     preset = changed(preset_named(options.preset), options.set)
-    avatar = train(
-        options.capture, options.out / f"{name}.aednerf", preset, options.device, options.seed, force=True
-    )
+    avatar = train(options.capture, options.out / f"{name}.aednerf", preset, options.device, options.seed, force=True)
     training_s = time.perf_counter() - started
     print(f"trained in {training_s:.1f} s", flush=True)
     speed = speaking_speed(avatar, options.speech)

@@ -1,6 +1,6 @@
 """Print the bare videos of a computer-generated capture as `aednerf prepare` takes them, with their emotions.
 
-    aednerf prepare $(python benchmarks/bare_clips.py captures/mara) -o captures/mara_prepared
+Usage: aednerf prepare $(python benchmarks/bare_clips.py captures/mara) -o captures/mara_prepared
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Measure how often `--emotion auto` is right on sound files whose names say the emotion, such as `x_angry1.wav`.
 
-    python benchmarks/emotion_auto.py FOLDER/x_*.wav --commit HASH -o results/NAME.json
+Usage: python benchmarks/emotion_auto.py FOLDER/x_*.wav --commit HASH -o results/NAME.json
 """
 
 from __future__ import annotations

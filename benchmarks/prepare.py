@@ -1,6 +1,6 @@
 """Prepare recordings and write what it took and how well the tracking fits, as JSON.
 
-    python benchmarks/prepare.py me.mp4 -o results/prepare_me.json [--max-seconds 12] [--keep captures/me]
+Usage: python benchmarks/prepare.py me.mp4 -o results/prepare_me.json [--max-seconds 12] [--keep captures/me]
 """
 
 from __future__ import annotations

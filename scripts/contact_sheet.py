@@ -1,6 +1,6 @@
 """Write a contact sheet of a video: pictures evenly spread over its time, row by row.
 
-    python scripts/contact_sheet.py speak.mp4 -o speak.png
+Usage: python scripts/contact_sheet.py speak.mp4 -o speak.png
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Print the table of `docs/field.md` from a file of trials: one line a variant, PSNR in dB.
 
-    python scripts/field_table.py benchmarks/results/newsreader_field_trials.json
+Usage: python scripts/field_table.py benchmarks/results/newsreader_field_trials.json
 """
 
 from __future__ import annotations

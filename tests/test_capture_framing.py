@@ -80,9 +80,7 @@ def test_clips_of_one_camera_get_one_square() -> None:
     assert shared[2:] == crops[2:]  # another place, another size of picture
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 80), st.integers(200, 400)), min_size=1, max_size=6)
-)
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 80), st.integers(200, 400)), min_size=1, max_size=6))
 def test_shared_squares_hold_their_own_inside_the_picture(values: list[tuple[int, int, int]]) -> None:
     crops = [Crop(*value) for value in values]
     for own, shared in zip(crops, shared_crops(crops, [(720, 480)] * len(crops)), strict=True):

@@ -58,9 +58,7 @@ def make_scene(points: FacePoints, noise_px: float = 0.0) -> Scene:
     # Each clip's poses were measured in a head frame of its own.
     gauge = rotation_from_vector(np.array([[0.05, -0.03, 0.02], [-0.04, 0.02, 0.0]]))[clip_of]
     shift = np.array([[0.004, -0.003, 0.002], [-0.002, 0.005, 0.0]])[clip_of]
-    prior = Poses(
-        poses.rotation @ gauge, translation + (poses.rotation @ shift[..., None])[..., 0] + [0, 0, 0.01]
-    )
+    prior = Poses(poses.rotation @ gauge, translation + (poses.rotation @ shift[..., None])[..., 0] + [0, 0, 0.01])
     return Scene(pixels, prior, cameras, clip_of, expression, identity)
 
 
@@ -74,9 +72,7 @@ def test_clips_of_one_set_up_share_their_gauge(points: FacePoints) -> None:
     half = len(scene.clip_of) // 2
     rows = np.r_[:half, :half]
     poses, clip_of = scene.poses[rows], np.repeat([0, 1], half)
-    fit = fit_expression(
-        scene.landmarks[rows], poses, scene.cameras[:1] * 2, clip_of, points, setup_of=[0, 0]
-    )
+    fit = fit_expression(scene.landmarks[rows], poses, scene.cameras[:1] * 2, clip_of, points, setup_of=[0, 0])
     moved = np.swapaxes(poses.rotation, 1, 2) @ fit.poses.rotation
     np.testing.assert_allclose(moved, moved[:1].repeat(len(moved), 0), atol=1e-5)
 
@@ -176,9 +172,10 @@ def test_recording_is_reprojected_within_a_pixel(points: FacePoints, assets: Pat
     av = pytest.importorskip("av")
     from aednerf.face.landmarks import FaceDetector
 
-    with av.open(str(data / "talking" / "newsreader.mp4")) as container, FaceDetector(
-        assets / "face_landmarker.task"
-    ) as detector:
+    with (
+        av.open(str(data / "talking" / "newsreader.mp4")) as container,
+        FaceDetector(assets / "face_landmarker.task") as detector,
+    ):
         frames = itertools.islice(container.decode(video=0), 70, 100)
         found = [detector.detect(frame.to_ndarray(format="rgb24"))[0] for frame in frames]
     landmarks, scores = (np.stack([getattr(face, name) for face in found]) for name in ("points_px", "scores"))

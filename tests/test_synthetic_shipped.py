@@ -33,7 +33,6 @@ FROWN = [ARKIT_NAMES.index("browDownLeft"), ARKIT_NAMES.index("browDownRight")]
 JAW_OPEN = ARKIT_NAMES.index("jawOpen")
 
 
-
 @pytest.fixture(scope="module")
 def capture() -> Capture:
     return Capture.open(shipped.shipped(shipped.CAPTURE_NAME))

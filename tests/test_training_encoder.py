@@ -74,9 +74,7 @@ def test_nobody_says_nothing():
 def test_the_network_learns_sounds(tmp_path: Path):
     pool = Pool([heard(sequence(seed=seed)) for seed in range(3)])
     config = replace(TINY, n_hidden=32)
-    network, record = train_encoder(
-        pool, config, replace(QUICK, steps=150, rate=1e-2), 0, tmp_path / "w.safetensors"
-    )
+    network, record = train_encoder(pool, config, replace(QUICK, steps=150, rate=1e-2), 0, tmp_path / "w.safetensors")
     figures = measure(network, [heard(sequence(seed=9))])
     assert figures["phone"] > 0.85 and record["steps"] == 150
 

@@ -83,9 +83,7 @@ class Scene:
         base, plate = framed(bundle.camera, plate, bundle.translation, crop, size)
         behind = parse_background(background, base.width, base.height, plate)
         is_plate = isinstance(background, str) and background == "plate"
-        return Scene(
-            base, path, behind, bundle.translation, is_plate, baseline_m(stereo_mm), layers=parse_layers(aov)
-        )
+        return Scene(base, path, behind, bundle.translation, is_plate, baseline_m(stereo_mm), layers=parse_layers(aov))
 
     @property
     def width(self) -> int:

@@ -108,9 +108,7 @@ def with_tracked_upper_face(spoken: Motion, tracked: Motion) -> Motion:
     return replace(tracked, expression=expression, residual=spoken.residual)
 
 
-def _driven(
-    avatar: Avatar, capture: Capture, test: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], Motion]]:
+def _driven(avatar: Avatar, capture: Capture, test: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Motion]]:
     """Yield, for every clip with sound, its test frames and the motion that the test part's own speech gives."""
     assert avatar.voice is not None
     for index, clip in enumerate(capture.clips):

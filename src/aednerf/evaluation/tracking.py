@@ -67,9 +67,7 @@ class Tracked:
         if not len(frames):
             raise InputError(f"{prepared.path} tracked no face in any frame.")
         twins = true_frames(prepared, exact)[frames]
-        return Tracked(
-            prepared, exact, truth, frames, twins, cameras_of(prepared, frames), cameras_of(exact, twins)
-        )
+        return Tracked(prepared, exact, truth, frames, twins, cameras_of(prepared, frames), cameras_of(exact, twins))
 
     @property
     def to_512(self) -> float:
@@ -225,9 +223,7 @@ def gaze_errors(found: Array, true: Array) -> dict[str, Any]:
 
 def summary(values: Array) -> dict[str, float]:
     """Return median, mean and 95th percentile."""
-    return {
-        "median": float(np.median(values)), "mean": float(np.mean(values)), "p95": float(np.percentile(values, 95))
-    }
+    return {"median": float(np.median(values)), "mean": float(np.mean(values)), "p95": float(np.percentile(values, 95))}
 
 
 def _by_group(errors: Array) -> dict[str, Any]:

@@ -59,9 +59,7 @@ def render_batch(
     n_frames, n_rays, _ = rays.origins.shape
     origins, directions = rays.origins.reshape(-1, 3), rays.directions.reshape(-1, 3)
     with torch.no_grad():
-        samples = march(
-            origins, directions, space.bits, (space.low, space.high), step, jitter, n_candidates, n_slots
-        )
+        samples = march(origins, directions, space.bits, (space.low, space.high), step, jitter, n_candidates, n_slots)
     points = origins.unsqueeze(1) + samples.t.unsqueeze(-1) * directions.unsqueeze(1)
     density, colour = field(points.view(n_frames, n_rays * n_slots, 3))
     density = density.view(-1, n_slots) * samples.is_used

@@ -210,8 +210,7 @@ def _takes(avatar: Avatar, sentence: Path) -> list[_Take]:
 def _sheet_row(screen: Screen, take: _Take, people: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Return one take from all views over all backdrops, side by side."""
     cells = [
-        screen.show(person, take.caption(yaw_deg), _NOTICE)
-        for person, yaw_deg in zip(people, YAWS_DEG, strict=True)
+        screen.show(person, take.caption(yaw_deg), _NOTICE) for person, yaw_deg in zip(people, YAWS_DEG, strict=True)
     ]
     return np.concatenate(cells, axis=1)
 

@@ -42,7 +42,6 @@ def _action(columns: list[int], weight: float = 1.0) -> Array:
     return row
 
 
-
 @dataclass(frozen=True)
 class Lips:
     """What the inner lips of a person do, linear in the 52 coefficients; metres in the head frame."""

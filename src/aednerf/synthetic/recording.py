@@ -250,9 +250,7 @@ def _assemble(performance: Performance, stage: Stage, folder: Path, progress: Pr
         progress("cut", number, len(performance.clips))
 
 
-def _finish(
-    script: Script, person: SyntheticPerson, performance: Performance, stage: Stage, folder: Path
-) -> None:
+def _finish(script: Script, person: SyntheticPerson, performance: Performance, stage: Stage, folder: Path) -> None:
     """Write the tables, the truth, capture.json and the report."""
     n_frames, motion, face = len(performance), performance.motion, stage.face
     Tracking(

@@ -1,4 +1,4 @@
-"""A script: who speaks, how large the picture is, and what is said with which emotion. A TOML file.
+"""A script: who speaks, how large the picture is, and what is said with which emotion. A TOML file:
 
     identity = "mara"
     size = 256
@@ -15,6 +15,8 @@
     intensity = 0.8
     pause_s = 0.3
     looks_around = false
+
+The tables `[[line]]` follow each other as the sentences do.
 """
 
 from __future__ import annotations
@@ -163,7 +165,7 @@ def _line(value: Any, where: str) -> Line:
     _check_keys(value, _LINE_KEYS, where)
     text = " ".join(str(value.get("text", "")).split())
     if not any(character.isalnum() for character in text):
-        raise InputError(f"{where} has no text. Give it one: text = \"...\".")
+        raise InputError(f'{where} has no text. Give it one: text = "...".')
     if len(text) > MOST_CHARACTERS:
         raise InputError(f"{where} has {len(text)} characters, at most {MOST_CHARACTERS} go in one. Split it.")
     emotion, intensity, pause = value.get("emotion", "neutral"), value.get("intensity", 1.0), value.get("pause_s", 0.3)

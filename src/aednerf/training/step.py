@@ -127,7 +127,8 @@ class FieldStep:
         points = (corner + torch.rand_like(corner)) / resolution * 2 - 1
         chosen = torch.randint(0, self.frames.n_frames, (n_frames,), device=device)
         state = self.model.head.prepare(
-            (self.frames.expression[chosen] * gain).clamp(max=1.0), self.frames.residual[chosen] * gain,
+            (self.frames.expression[chosen] * gain).clamp(max=1.0),
+            self.frames.residual[chosen] * gain,
             torch.zeros(n_frames, 3, device=device),
         )
         density, _ = self.model.head(points.view(n_frames, -1, 3), state)

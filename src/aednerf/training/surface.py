@@ -70,9 +70,7 @@ class FaceSurface:
         normals = outward_normals(points)
         clear = _is_clear(points, BEFORE_M[1] * normals) & _is_clear(points, -UNDER_M[1] * normals)
         clear &= (normals[:, 2] > _LEAST_FORWARD) & _is_spaced(points)
-        tensors = (
-            points[clear] / HEAD_BOX_HALF_M, normals[clear], deltas[:, clear] / HEAD_BOX_HALF_M
-        )
+        tensors = (points[clear] / HEAD_BOX_HALF_M, normals[clear], deltas[:, clear] / HEAD_BOX_HALF_M)
         tensors = (*tensors, reach, _core(table.points[skin], face) / HEAD_BOX_HALF_M)
         return FaceSurface(*(torch.as_tensor(each, dtype=torch.float32, device=device) for each in tensors))
 

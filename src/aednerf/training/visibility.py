@@ -64,7 +64,8 @@ def _seen_by_rays(model: AvatarModel, frames: FrameStore, row: int, step: float)
     gain = 1 + torch.rand((), device=device) * (_LARGEST_GAIN - 1)
     keep = torch.randint(0, 2, (), device=device)
     state = model.head.prepare(
-        (frames.expression[row : row + 1] * gain).clamp(max=1.0), frames.residual[row : row + 1] * gain * keep,
+        (frames.expression[row : row + 1] * gain).clamp(max=1.0),
+        frames.residual[row : row + 1] * gain * keep,
         torch.zeros(1, 3, device=device),
     )
     return _weights_by_cell(model, rays, state, step)
@@ -79,9 +80,7 @@ def _weights_by_cell(model: AvatarModel, rays: Rays, state: object, step: float)
     low, high = model.occupancy.box
     n_candidates = int(float((high - low).norm()) / step) + 2
     jitter = torch.rand(len(origins), 1, device=origins.device)
-    samples = march(
-        origins, directions, model.occupancy.bits, (low, high), step, jitter, n_candidates, n_candidates
-    )
+    samples = march(origins, directions, model.occupancy.bits, (low, high), step, jitter, n_candidates, n_candidates)
     points = origins.unsqueeze(1) + samples.t.unsqueeze(-1) * directions.unsqueeze(1)
     used = points[samples.is_used]
     density = torch.zeros_like(samples.t)
