@@ -12,13 +12,12 @@ import torch
 from aednerf.avatar.avatar import Avatar
 from aednerf.capture.capture import Capture
 from aednerf.core.errors import InputError
-from aednerf.core.records import ARKIT_NAMES
 from aednerf.core.units import SAMPLE_RATE_HZ
 from aednerf.evaluation.evaluate import evaluate
 from aednerf.media.video import probe
 from aednerf.training.run import train
 from test_training_field import TINY
-from tiny_capture import make_tiny_capture
+from tiny_capture import JAW_OPEN, make_tiny_capture
 
 PRESET = replace(TINY, n_steps=150)
 
@@ -56,13 +55,14 @@ def test_a_finished_avatar_is_kept_and_resume_needs_something(folder: Path, capt
     assert not (folder / "other").exists()
 
 
-def test_it_speaks_as_long_as_the_sound_with_a_moving_mouth(folder: Path, avatar: Avatar) -> None:
-    time = np.arange(2 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
-    loudness = np.clip(np.sin(2 * np.pi * 1.5 * time), 0, 1)
-    speech = avatar.speak((0.5 * loudness * np.sin(2 * np.pi * 300 * time)).astype(np.float32))
+def test_it_speaks_as_long_as_the_sound_and_opens_its_mouth_as_it_learned_to(folder: Path, avatar: Avatar) -> None:
+    heard = make_tiny_capture(folder / "heard", size=16, n_frames=50, seed=1)  # the same voice says something else
+    speech = avatar.speak(heard.path / "audio" / "tiny0.wav")
     assert len(speech.motion) == 50
-    # A tone is no speech: the encoder hears little in it, but how loud it is.
-    assert float(np.ptp(speech.motion.expression[:, ARKIT_NAMES.index("jawOpen")])) > 0.01
+    jaw, true_jaw = (motion.expression[:, JAW_OPEN] for motion in (speech.motion, heard.motion(np.arange(50))))
+    # Measured: 0.99 and 0.93 of 0.98. With the network's weights shuffled at most 0.63 and 0.06.
+    assert np.corrcoef(jaw, true_jaw)[0, 1] > 0.9
+    assert np.ptp(jaw) > 0.7 * np.ptp(true_jaw)
     info = probe(speech.save(folder / "speech.mp4"))
     assert (info.width, info.height, info.has_audio) == (64, 64, True)
     assert info.duration_s == pytest.approx(2.0, abs=0.05)
