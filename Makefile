@@ -1,6 +1,6 @@
 # make demo [OUT=demo]                                 the person who comes with the program speaks: needs nothing else
 # make demo VIDEO=me.mp4 AUDIO=hello.wav [OUT=demo]   prepare, train (smoke preset) and speak, from nothing
-# make test    the tests;   make check   exactly what CI runs;   make gpu   the tests that need a CUDA device
+# make test    the tests;   make check   lint, types and tests, as CI does;   make gpu   the tests that need a CUDA device
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV ?= .venv

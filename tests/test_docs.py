@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from aednerf import cli
 from aednerf.core.records import EMOTIONS
 from aednerf.face import topology
@@ -37,3 +39,27 @@ def test_links_between_documents_lead_somewhere():
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def commands_in_documents() -> list[str]:
+    """Every command line that the documents give, in a block or inside a sentence."""
+    found: list[str] = []
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = path.read_text()
+        for block in text.split("```")[1::2]:
+            found += re.findall(r"^aednerf [a-z].*", block, re.MULTILINE)
+        found += re.findall(r"`(aednerf [a-z][^`\n]*)`", text)
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("line", commands_in_documents())
+def test_commands_in_the_documents_exist_with_their_options(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = re.sub(r"['\"{].*?['\"}]", "TEXT", line).split()[1:]
+    known = cli.COMMANDS[words[0]]
+    names = words[: 2 if isinstance(known, dict) and len(words) > 1 else 1]
+    assert len(names) == 1 or names[1] in known
+    with pytest.raises(SystemExit):
+        cli.run([*names, "-h"])
+    shown = capsys.readouterr().out
+    for option in (word for word in words if word.startswith("--")):
+        assert re.search(rf"{option}\b(?!-)", shown), f"{line}: no {option}"
