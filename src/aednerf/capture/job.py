@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,6 @@ from aednerf.media.video import decode_frames
 
 WORK = "work"
 """The folder, inside an unfinished capture, of what only later steps need."""
-
-_MOST_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -86,9 +83,3 @@ class Job:
         """Read arrays that an earlier step kept."""
         found = read_arrays(self.folder / WORK / f"{name}.npz", arrays)
         return tuple(found[array] for array in arrays)
-
-
-def thread_count() -> int:
-    """Return how many threads detectors run in: one for each core that this process may use, four at most."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MOST_THREADS)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from aednerf import assets
 from aednerf.capture.capture import FRAMES_NAME, MATTE_NAME, PARTS_NAME
-from aednerf.capture.job import Job, thread_count
+from aednerf.capture.job import Job
 from aednerf.capture.manifest import Crop, train_end
-from aednerf.capture.ordered import ahead, ordered_map
 from aednerf.capture.tracking_steps import cameras
 from aednerf.core.errors import InputError
+from aednerf.core.ordered import ahead, ordered_map, thread_count
 from aednerf.core.units import FPS, SAMPLES_PER_FRAME
 from aednerf.face.matte import refine_mattes
 from aednerf.face.model import FaceModel

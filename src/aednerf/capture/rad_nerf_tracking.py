@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from aednerf import assets
 from aednerf.capture import tracking_steps
 from aednerf.capture.framing import FaceTrack
-from aednerf.capture.job import Job, thread_count
+from aednerf.capture.job import Job
 from aednerf.capture.manifest import Crop
 from aednerf.capture.rad_nerf_folder import RadNerfFolder, Tracking
 from aednerf.capture.shots import Shots
 from aednerf.capture.survey import ClipSurvey, survey_pictures
 from aednerf.capture.tracking import Tracking as TrackingTable
 from aednerf.core.errors import InputError
+from aednerf.core.ordered import thread_count
 from aednerf.core.records import Camera
 from aednerf.core.units import FPS
 from aednerf.face.correspondence import landmark_points

@@ -19,7 +19,7 @@ from aednerf.capture.capture import Capture, data_files
 from aednerf.capture.clip import Clip, as_clip
 from aednerf.capture.face_table import FaceTable
 from aednerf.capture.framing import shared_crops
-from aednerf.capture.job import WORK, Job, thread_count
+from aednerf.capture.job import WORK, Job
 from aednerf.capture.manifest import ClipRecord, Manifest, Source, clip_names, is_capture
 from aednerf.capture.report import write_report
 from aednerf.capture.step_log import LOG_NAME, StepLog
@@ -27,6 +27,7 @@ from aednerf.capture.survey import ClipSurvey, survey_clip
 from aednerf.capture.unfinished import explained_failures, put_in_place, require_replaceable, unfinished_name
 from aednerf.core.errors import InputError
 from aednerf.core.files import read_json, sha256_of, write_json
+from aednerf.core.ordered import thread_count
 from aednerf.core.progress import Progress, silent
 from aednerf.face.landmarks import FaceDetector
 from aednerf.face.model import FaceModel

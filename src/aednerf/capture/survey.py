@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from aednerf.capture.clip import Clip
 from aednerf.capture.framing import FaceTrack, choose_face, link_faces, square_crop
 from aednerf.capture.manifest import Crop
-from aednerf.capture.ordered import ordered_map
 from aednerf.capture.shots import Shots, group_shots, thumbnail
 from aednerf.core.errors import InputError
+from aednerf.core.ordered import ordered_map
 from aednerf.core.units import FPS
 from aednerf.face.cuts import CutFinder
 from aednerf.face.landmarks import FaceDetector

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from aednerf import assets
 from aednerf.capture.capture import FRAMES_NAME
 from aednerf.capture.framing import box_distance
-from aednerf.capture.job import Job, thread_count
+from aednerf.capture.job import Job
 from aednerf.capture.manifest import Measured, train_end
-from aednerf.capture.ordered import ordered_map
 from aednerf.capture.survey import ClipSurvey
 from aednerf.capture.tracking import Tracking
 from aednerf.core.errors import InputError
+from aednerf.core.ordered import ordered_map, thread_count
 from aednerf.core.records import Camera
 from aednerf.face.correspondence import landmark_points
-from aednerf.face.fit import fit_expression
+from aednerf.face.fit_pictures import fit_pictures
 from aednerf.face.head_track import HeadTrack, track_head
 from aednerf.face.landmarks import Detection, FaceDetector
 from aednerf.face.model import FaceModel
@@ -138,9 +138,10 @@ def fit_faces(job: Job) -> None:
     """Fit identity and expressions of all clips together: `fit` with identity, expression, poses and error."""
     landmarks, scores = job.load("landmarks", "points", "scores")
     rotation, translation = job.load("pose", "rotation", "translation")
-    fit = fit_expression(
-        landmarks, Poses(rotation, translation), cameras(job), clip_numbers(job),
-        landmark_points(FaceModel.load(assets.find("ict_facekit"))), scores, setup_of=setup_numbers(job),
+    fit = fit_pictures(
+        lambda: decode_frames(job.folder / FRAMES_NAME), landmarks, Poses(rotation, translation), cameras(job),
+        clip_numbers(job), landmark_points(FaceModel.load(assets.find("ict_facekit"))), scores,
+        setup_of=setup_numbers(job),
         progress=lambda share: job.progress("expression", round(share * job.n_frames), job.n_frames),
     )  # fmt: skip
     job.save(

@@ -79,6 +79,7 @@ def fit_expression(
     scores: Array | None = None,
     *,
     setup_of: Sequence[int] | None = None,
+    followed: Array | None = None,
     config: FitConfig = DEFAULTS,
     progress: Callable[[float], None] | None = None,
 ) -> FaceFit:
@@ -93,6 +94,7 @@ def fit_expression(
         scores: [T, 52] the detector's blendshape scores, where the fit starts.
         setup_of: for each clip the number of the set-up that its poses were measured in; clips of one set-up share
             one gauge. None: each clip is its own.
+        followed: [T, 478] which landmarks the skin's texture found; the others are the detector's. None: all are.
         config: priors and the number of rounds.
         progress: told the share of the work done, in [0, 1].
 
@@ -115,7 +117,7 @@ def fit_expression(
     clips = np.asarray(clip_of)[valid]
     view = FitView.of(cameras, clips)
     observed = view.normalised(landmarks_px[valid])
-    weights = landmark_weights(observed)
+    weights = landmark_weights(observed, None if followed is None else followed[valid])
     closed = np.array([closed_share(lid_gap(observed, ring)) for ring, _, _ in EYES])
     start = np.zeros((len(valid), N_COEFFICIENTS)) if scores is None else np.nan_to_num(scores[valid]).astype(float)
     state = FitState(

@@ -25,6 +25,10 @@ EYES = (
 )
 """Of the left and the right eye: the lids' ring, the iris, the coefficient that closes it."""
 
+_FOLLOWED_GAIN, _DETECTED_GAIN, _INNER_LIPS_GAIN, _CHIN_GAIN = 10.0, 0.5, 2.0, 0.1
+"""What the landmarks' weights are multiplied by once the skin is followed. Only the detector sees the lips' inner
+rims; the chin is told by the skin above it."""
+
 
 @dataclass(frozen=True)
 class FitConfig:
@@ -128,11 +132,15 @@ class FitView:
         return seen, by_camera @ poses.rotation[:, None]
 
 
-def landmark_weights(observed: Array) -> Array:
+def landmark_weights(observed: Array, followed: Array | None = None) -> Array:
     """Return [T, 478]: the square roots of how much each landmark counts.
 
-    The outline slides along the face, but its lowest part tells the jaw from the lower lip. Lips and lids carry what
-    people look at. Behind closed lids the iris is a guess.
+    The outline slides along the face, but its lowest part tells the jaw from the lower lip, where nothing better does.
+    Lips and lids carry what people look at. Behind closed lids the iris is a guess.
+
+    Args:
+        observed: [T, 478, 2] the landmarks.
+        followed: [T, 478] which of them the skin's texture found: they err by a third of what the detector's do.
     """
     weight = np.ones(topology.N_LANDMARKS)
     weight[list(topology.SLIDING)] = 0.1
@@ -145,6 +153,10 @@ def landmark_weights(observed: Array) -> Array:
         gap = lid_gap(observed, ring)
         openness = np.clip(gap / np.median(gap) * 2.0 - 0.6, 0.01, 1.0)
         weights[:, list(iris)] = 3.0 * openness[:, None]
+    if followed is not None:
+        weights = np.where(followed, _FOLLOWED_GAIN, _DETECTED_GAIN) * weights
+        weights[:, list(topology.LIPS_INNER_RING)] *= _INNER_LIPS_GAIN / _DETECTED_GAIN
+        weights[:, list(topology.CHIN)] *= _CHIN_GAIN / _DETECTED_GAIN
     return np.sqrt(weights)
 
 

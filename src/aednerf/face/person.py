@@ -34,9 +34,7 @@ def person_mesh(face: FaceModel, identity: Array, offsets: Array) -> PersonPoint
     """
     mesh = face.person(identity)
     table = Correspondence.load()
-    used = np.setdiff1d(
-        np.arange(topology.N_LANDMARKS), topology.SLIDING + topology.LEFT_IRIS + topology.RIGHT_IRIS
-    )
+    used = np.setdiff1d(np.arange(topology.N_LANDMARKS), topology.SLIDING + topology.LEFT_IRIS + topology.RIGHT_IRIS)
     places = (mesh.neutral[table.vertices] * table.weights[..., None]).sum(1)
     neutral = mesh.neutral.copy()
     for part in (FACE, HEAD_AND_NECK, EYE_SOCKETS, EYE_FLUID, LASHES):

@@ -150,9 +150,7 @@ def _recorded_shifts(capture: Capture) -> dict[str, Array]:
     if len(means) < 2:  # one emotion alone cannot be told from the person
         return {label: np.zeros(N_EXPRESSION, np.float32) for label in means if label != "neutral"}
     neutral = means["neutral"][0] if "neutral" in means else np.mean([mean for mean, _ in means.values()], axis=0)
-    return {
-        label: (mean - neutral) / intensity for label, (mean, intensity) in means.items() if label != "neutral"
-    }
+    return {label: (mean - neutral) / intensity for label, (mean, intensity) in means.items() if label != "neutral"}
 
 
 def _eye_residual(motion: Motion, n_mouth: int) -> Array:

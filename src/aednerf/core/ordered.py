@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 from collections import deque
@@ -12,6 +13,14 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_MOST_THREADS = 4
+
+
+def thread_count() -> int:
+    """Return how many threads to work in: one for each core that this process may use, four at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_THREADS)
 
 
 def ordered_map(workers: Sequence[Callable[[Item], Result]], items: Iterable[Item]) -> Iterator[Result]:
