@@ -41,8 +41,9 @@ def talkative(seed: int = 0) -> MotionNetwork:
     torch.manual_seed(seed)
     stats = person()
     config = MotionConfig(
-        n_residual=N_MOUTH + N_EYES, n_mouth_residual=N_MOUTH, n_hidden=24, dilations=(1, 2, 1), lookahead=3
-    )
+        n_residual=N_MOUTH + N_EYES, n_mouth_residual=N_MOUTH, n_hidden=24, dilations=(1, 2, 1), ahead=(1, 2, 0),
+        lookahead=3,
+    )  # fmt: skip
     network = MotionNetwork(config)
     network.set_range(*(torch.from_numpy(value) for value in (stats.rest, stats.low, stats.high)))
     torch.nn.init.normal_(network.leave.weight, std=0.5)

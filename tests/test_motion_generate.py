@@ -19,7 +19,7 @@ from aednerf.emotion.space import EASE_S, EmotionTrack, parse
 from aednerf.motion.channels import BLINK_COLUMNS, JAW_OPEN, MOUTH_CLOSE, SPEECH_COLUMNS
 from aednerf.motion.generate import SLOW_COLUMNS, MotionGenerator, MotionOptions, make_mouth
 from aednerf.motion.generic import GenericMouth
-from aednerf.motion.network import MotionConfig
+from aednerf.motion.network import MotionConfig, MotionNetwork
 from aednerf.motion.statistics import MotionStats
 from aednerf.speech.features import log_mel
 from motion_parts import babble, person, talkative
@@ -55,6 +55,32 @@ def test_frames_come_out_after_the_stated_look_ahead() -> None:
     needed = 640 + round(generator.lookahead_s * 16000)
     assert len(stream.push(babble(needed - 1))) == 0
     assert len(stream.push(babble(1))) == 1
+
+
+def test_nothing_after_the_look_ahead_changes_what_came_before() -> None:
+    samples, frame = babble(32000), 20
+    end = (frame + 1) * 640 + round(MotionGenerator(talkative(), person()).lookahead_s * 16000)
+    later, sooner = samples.copy(), samples.copy()
+    later[end:] = sooner[end - 160 :] = 0.9
+    before, unmoved, moved = (whole(each).expression for each in (samples, later, sooner))
+    np.testing.assert_array_equal(unmoved[: frame + 1], before[: frame + 1])
+    assert np.abs(moved[frame] - before[frame]).max() > 1e-4, "it looks less far ahead than it says"
+
+
+def test_the_way_around_the_layers_keeps_to_the_frame() -> None:
+    """With layers that add nothing, a frame's face is made of its own row alone."""
+    network = make_mouth(MotionConfig())
+    assert isinstance(network, MotionNetwork)
+    torch.nn.init.normal_(network.leave.weight)
+    for layer in network.layers:
+        torch.nn.init.zeros_(layer.mix.weight)  # type: ignore[arg-type, union-attr]
+        torch.nn.init.zeros_(layer.mix.bias)  # type: ignore[arg-type, union-attr]
+    window = torch.zeros(network.config.window, 328)
+    still = network.frame(window)[0]
+    for row in range(len(window)):
+        changed = window.clone()
+        changed[row, :320] = 1.0
+        assert torch.equal(network.frame(changed)[0], still) == (row != network.config.past)
 
 
 def test_no_sound_gives_no_motion() -> None:
@@ -184,11 +210,18 @@ def test_settings_survive_json_and_rebuild_the_same_model() -> None:
 @pytest.mark.parametrize(
     "change",
     [{"n_hidden": 10**9}, {"kind": "other"}, {"dilations": []}, {"dilations": ["a"]}, {"lookahead": 99}, {"extra": 1},
+     {"ahead": [1]}, {"ahead": [1, 1, 0, -1]}, {"ahead": [1, 3, 0, 0]}, {"ahead": 2},
      {"n_mouth_residual": 40}, {"encoder": 3}, {"dropout": "x"}, {"n_features": 1.5}],
 )  # fmt: skip
 def test_settings_from_strangers_are_checked(change: dict[str, object]) -> None:
     with pytest.raises(InputError, match="Motion settings"):
         MotionConfig.from_dict({**dataclasses.asdict(MotionConfig()), **change})
+
+
+def test_an_older_avatar_keeps_the_layers_that_it_was_trained_with() -> None:
+    settings_then = dataclasses.asdict(MotionConfig(lookahead=5))
+    del settings_then["ahead"]
+    assert MotionConfig.from_dict(settings_then).ahead == (1, 1, 2, 2)
 
 
 def test_statistics_survive_as_arrays_and_are_checked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -10,11 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aednerf.avatar.bundle import load_bundle
+from aednerf.avatar.restore import restore_voice
 from aednerf.core.errors import InputError
-from aednerf.core.records import Emotion, Motion
+from aednerf.core.records import Motion
 from aednerf.core.units import FPS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, frames_for_samples
-from aednerf.emotion.space import EmotionTrack
-from aednerf.motion.generate import MotionGenerator, make_mouth
+from aednerf.emotion.space import EmotionTrack, parse
+from aednerf.media.audio import load_audio
+from aednerf.motion.generate import MotionGenerator
 from aednerf.motion.network import MotionConfig
 from aednerf.speech import bundled
 from aednerf.speech.bundled import BUNDLED_DIM, N_BANDS, BundledEncoder, load_bundled, save_weights
@@ -22,12 +26,12 @@ from aednerf.speech.encoder import encode, find_encoder
 from aednerf.speech.features import log_mel, mel_centres_hz
 from aednerf.speech.phone_network import STEPS_PER_ROW, PhoneNetwork, PhoneNetworkConfig
 from aednerf.speech.phones import GROUPS, PHONES
+from aednerf.synthetic import shipped
 from aednerf.synthetic.chorus import HELD_OUT_VARIANTS
 from aednerf.synthetic.engines import Order, say
 from aednerf.training.encoder import GROUP_OF
 from aednerf.training.encoder_data import Spoken, heard
 from espeak import needs_espeak
-from motion_parts import N_EYES, N_MOUTH, babble, person
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +58,38 @@ def test_it_says_what_it_is(encoder):
     assert find_encoder("bundled") is encoder, "the weights are read once"
 
 
-def test_motion_streams_on_its_rows_with_room_on_the_live_path(encoder):
-    """160 ms in all: two rows are left for the motion network."""
-    config = MotionConfig(
-        encoder="bundled", n_features=BUNDLED_DIM, n_residual=N_MOUTH + N_EYES, n_mouth_residual=N_MOUTH, lookahead=2
+@pytest.fixture(scope="module")
+def voice() -> MotionGenerator:
+    found = restore_voice(load_bundle(shipped.shipped(shipped.AVATAR_NAME)), "the shipped avatar")
+    assert found is not None
+    return found
+
+
+def test_the_live_path_looks_at_most_160_ms_ahead(encoder, voice):
+    assert voice.mouth.config.encoder == "bundled" and voice.lookahead_s <= 0.160
+    assert encoder.lookahead_s + MotionConfig().lookahead_s == voice.lookahead_s, "what is trained now looks as far"
+
+
+@pytest.mark.parametrize("emotion", ["neutral", "happy"])
+def test_speech_to_motion_looks_ahead_exactly_as_far_as_it_says(voice, emotion):
+    samples, frame = load_audio(shipped.shipped(shipped.SENTENCE_NAME)), 30
+    track = EmotionTrack.constant(parse(emotion))
+    end = (frame + 1) * SAMPLES_PER_FRAME + round(voice.lookahead_s * SAMPLE_RATE_HZ)
+    later, sooner = samples.copy(), samples.copy()
+    later[end:] = sooner[end - 160 :] = 0.9
+    before, unmoved, moved = (
+        Motion.concatenate(list(voice.generate([each], track))).expression for each in (samples, later, sooner)
     )
-    generator, samples = MotionGenerator(make_mouth(config), person()), babble(20_000)
-    assert generator.lookahead_s <= 0.160
-    neutral = EmotionTrack.constant(Emotion())
-    whole, cut = (
-        Motion.concatenate(list(generator.generate(np.array_split(samples, n), neutral))) for n in (1, 7)
-    )  # fmt: skip
-    assert len(whole) == frames_for_samples(20_000)
-    np.testing.assert_array_equal(whole.expression, cut.expression)
+    np.testing.assert_array_equal(unmoved[: frame + 1], before[: frame + 1])
+    assert np.abs(moved[frame] - before[frame]).max() > 1e-4
+
+
+def test_any_cutting_gives_the_same_motion(voice):
+    samples, track = load_audio(shipped.shipped(shipped.SENTENCE_NAME)), EmotionTrack.constant(parse("happy"))
+    whole, cut = (Motion.concatenate(list(voice.generate(np.array_split(samples, n), track))) for n in (1, 7))
+    assert len(whole) == frames_for_samples(len(samples))
+    for field in fields(Motion):
+        np.testing.assert_array_equal(getattr(whole, field.name), getattr(cut, field.name))
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,9 +1,10 @@
 """The motion network: speech features and an emotion in, the lower face out.
 
 A short stack of dilated convolutions over time without any padding: an output frame depends on a fixed window of rows,
-`past` before it and `lookahead` after it, and on nothing else. Streaming is therefore a window that slides, and
-`MotionStream` computes every frame alone, on arrays of the same shapes, so that the numbers never depend on how
-the sound was cut.
+`past` before it and `lookahead` after it, and on nothing else. The past is long and the future short, as live speech
+needs it: the first layers look both ways, the others only back, and the way around each layer keeps to the row of the
+frame itself. Streaming is a window that slides, and `MotionStream` computes every frame alone, on arrays of the same
+shapes, so that the numbers never depend on how the sound was cut.
 """
 
 from __future__ import annotations
@@ -42,13 +43,18 @@ class MotionConfig:
 
     n_hidden: int = 128
     dilations: tuple[int, ...] = (1, 1, 2, 2)
-    lookahead: int = 5
-    """Rows after a frame that it depends on (0.2 s)."""
+    ahead: tuple[int, ...] = (1, 1, 0, 0)
+    """Rows after its own that each layer reads, of the two dilations that it spans. They add up to `lookahead`, so that
+    the way around the layers leads from a frame's own row to its face."""
+
+    lookahead: int = 2
+    """Rows after a frame that it depends on (80 ms)."""
 
     dropout: float = 0.3
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dilations", tuple(self.dilations))
+        for name in ("dilations", "ahead"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         # An avatar may come from strangers: sizes are bounded before anything of that size is made.
         limits = {
             "n_features": (1, 8192),
@@ -63,6 +69,12 @@ class MotionConfig:
             raise InputError(f"Motion settings: unknown kind {self.kind!r}, expected network or generic.")
         if not 1 <= len(self.dilations) <= 16 or not all(1 <= dilation <= 32 for dilation in self.dilations):
             raise InputError(f"Motion settings: expected up to 16 dilations from 1 to 32, got {self.dilations}.")
+        if len(self.ahead) != len(self.dilations) or not all(
+            0 <= rows <= 2 * dilation for rows, dilation in zip(self.ahead, self.dilations, strict=True)
+        ):
+            raise InputError(
+                f"Motion settings: layers of dilations {self.dilations} cannot look {self.ahead} rows ahead."
+            )
         if not 1 <= self.lookahead < self.window - 1:
             raise InputError(
                 f"Motion settings: a window of {self.window} rows cannot look {self.lookahead} rows ahead."
@@ -77,14 +89,17 @@ class MotionConfig:
         Raises:
             InputError: a name is unknown, a value is of another type or out of range.
         """
-        kinds = {"kind": str, "encoder": str, "dilations": list | tuple, "dropout": int | float}
+        if "ahead" not in settings and "dilations" in settings:  # older avatars look as far ahead as back
+            settings = {**settings, "ahead": settings["dilations"]}
+        lists = ("dilations", "ahead")
+        kinds = {"kind": str, "encoder": str, **dict.fromkeys(lists, list | tuple), "dropout": int | float}
         names = {entry.name for entry in fields(MotionConfig)}
         for name, value in settings.items():
             if name not in names:
                 raise InputError(
                     f"Motion settings: unknown name {name[:80]!r}. Was the avatar made by a newer version?"
                 )
-            parts = value if name == "dilations" and isinstance(value, list | tuple) else []
+            parts = value if name in lists and isinstance(value, list | tuple) else []
             if not isinstance(value, kinds.get(name, int)) or not all(type(part) is int for part in parts):
                 raise InputError(f"Motion settings: {name} has the wrong type {type(value).__name__}.")
         return MotionConfig(**settings)
@@ -141,7 +156,10 @@ class MotionNetwork(nn.Module):
         self.enter = nn.Linear(config.n_features, config.n_hidden)
         self.emotion = nn.Linear(len(EMOTIONS), config.n_hidden, bias=False)
         nn.init.zeros_(self.emotion.weight)
-        self.layers = nn.ModuleList(_Layer(config.n_hidden, dilation, config.dropout) for dilation in config.dilations)
+        self.layers = nn.ModuleList(
+            _Layer(config.n_hidden, dilation, ahead, config.dropout)
+            for dilation, ahead in zip(config.dilations, config.ahead, strict=True)
+        )
         self.leave = nn.Linear(config.n_hidden, len(columns))
         self.mood = nn.Parameter(torch.zeros(len(EMOTIONS), len(columns)))
         nn.init.normal_(self.leave.weight, std=0.01)
@@ -205,11 +223,14 @@ class MotionNetwork(nn.Module):
 
 
 class _Layer(nn.Module):
-    """A residual convolution of three taps; the output is shorter by twice the dilation."""
+    """A residual convolution of three taps, the last one `ahead` rows after the output's own row.
 
-    def __init__(self, n_hidden: int, dilation: int, dropout: float) -> None:
+    The output is shorter by twice the dilation.
+    """
+
+    def __init__(self, n_hidden: int, dilation: int, ahead: int, dropout: float) -> None:
         super().__init__()
-        self.dilation = dilation
+        self.past = 2 * dilation - ahead
         self.norm = nn.LayerNorm(n_hidden)
         self.taps = nn.Conv1d(n_hidden, n_hidden, 3, dilation=dilation)
         self.mix = nn.Conv1d(n_hidden, n_hidden, 1)
@@ -218,7 +239,7 @@ class _Layer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(x.transpose(1, 2)).transpose(1, 2)
         y = self.mix(self.dropout(nn.functional.gelu(self.taps(y))))
-        return x[..., self.dilation : -self.dilation] + y
+        return x[..., self.past : self.past + y.shape[-1]] + y
 
 
 class MotionStream:

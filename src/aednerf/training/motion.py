@@ -9,7 +9,7 @@ column is finally stretched to move as much on the held-out tail as it was recor
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,10 @@ N_EXPRESSION = len(ARKIT_NAMES)
 MIN_SPEECH_FRAMES = 3 * FPS
 MIN_HELD_OUT_FRAMES = 3 * FPS
 
+BUNDLED_SHAPE = MotionConfig(encoder="bundled")
+
 PAUSE_REACH = 6
-"""Frames each way that must be quiet for a frame to lie in the depth of a pause (as far as the network looks)."""
+"""Frames each way that must be quiet for a frame to lie in the depth of a pause."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class MotionTraining:
 def fit_motion(
     capture: Capture, seed: int = 0, device: str | torch.device = "cpu", progress: Progress = silent,
     steps: int | None = None, budget_s: float | None = None, n_mouth_residual: int | None = None,
-    encoder: str = "bundled",
+    shape: MotionConfig = BUNDLED_SHAPE,
 ) -> tuple[MotionNetwork | GenericMouth, MotionStats, dict[str, Any]]:  # fmt: skip
     """Learn how the person moves from the capture's training frames.
 
@@ -83,7 +85,7 @@ def fit_motion(
         steps: training steps; 150 to 400 by the length of the recording if not given.
         budget_s: stop training after so many seconds, whatever the step.
         n_mouth_residual: how many residual numbers, from the first, belong to the mouth; half of them if not given.
-        encoder: the speech encoder.
+        shape: the encoder and the layers; the numbers of features and of the residual are set here.
 
     Returns:
         The mouth model (a generic one, with `record["warning"]`, where the recording has no sound to learn from), the
@@ -106,8 +108,8 @@ def fit_motion(
             "the mouth will move in a generic way. Add a clip with sound."
         )
         return generic.eval(), stats, {"kind": "generic", "speech_s": n_known / FPS, "warning": warning}
-    speech = find_encoder(encoder)
-    config = MotionConfig(encoder=speech.name, n_features=speech.dim, n_residual=n_residual, n_mouth_residual=n_mouth)
+    speech = find_encoder(shape.encoder)
+    config = replace(shape, n_features=speech.dim, n_residual=n_residual, n_mouth_residual=n_mouth)
     settings = MotionTraining(steps=min(400, max(150, n_known // 3)) if steps is None else steps)
     takes = [take.resting(stats.rest[_columns(stats)], moods) for take in takes]
     metric = _metric(capture.face, takes, n_mouth)
@@ -146,15 +148,9 @@ def _columns(stats: MotionStats) -> np.ndarray:
 def _metric(face: FaceTable, takes: list[Take], n_mouth: int) -> Array:
     """Return [C, M]: errors [.., C] times this are displacements of the surface, in units of the person's own motion.
 
-    The expression's part is a root of the Gram matrix of the face table's displacements, points weighted by how much
-    the lower face's coefficients move them; so mouthClose against jawOpen counts for what the lips do. The residual's
-    numbers count by their own size and, together, half as much.
+    The residual's numbers count by their own size and, together, half as much as the expression's.
     """
-    deltas = face.deltas[SPEECH_COLUMNS].astype(np.float32)
-    weights = np.square(deltas).sum((0, 2))
-    deltas = deltas * np.sqrt(weights / max(weights.sum(), 1e-12))[:, None]
-    values, vectors = np.linalg.eigh(np.tensordot(deltas, deltas, axes=((1, 2), (1, 2))).astype(np.float64))
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    root = surface_root(face)
     target = np.concatenate([take.target[take.known] for take in takes]).astype(np.float64)
     target = target - target.mean(0)
     n = len(SPEECH_COLUMNS)
@@ -163,6 +159,19 @@ def _metric(face: FaceTable, takes: list[Take], n_mouth: int) -> Array:
     residual_power = np.square(target[:, n:]).sum(1).mean() if n_mouth else 0.0
     metric[range(n, n + n_mouth), range(n, n + n_mouth)] = np.sqrt(0.5 / (residual_power + 1e-12))
     return metric.astype(np.float32)
+
+
+def surface_root(face: FaceTable) -> np.ndarray:
+    """Return [S, S]: changes of the speech columns [.., S] times this are displacements of the surface.
+
+    It is a root of the Gram matrix of the face table's displacements, points weighted by how much the lower face's
+    coefficients move them; so mouthClose against jawOpen counts for what the lips do.
+    """
+    deltas = face.deltas[SPEECH_COLUMNS].astype(np.float32)
+    weights = np.square(deltas).sum((0, 2))
+    deltas = deltas * np.sqrt(weights / max(weights.sum(), 1e-12))[:, None]
+    values, vectors = np.linalg.eigh(np.tensordot(deltas, deltas, axes=((1, 2), (1, 2))).astype(np.float64))
+    return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
 class _Fit:
