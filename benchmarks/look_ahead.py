@@ -64,8 +64,8 @@ SHAPES = {
     "1 row": {"ahead": (1, 0, 0, 0), "lookahead": 1},
     "2 rows": {"ahead": (1, 1, 0, 0), "lookahead": 2},
     "3 rows": {"ahead": (1, 1, 1, 0), "lookahead": 3},
-    "5 rows": {"ahead": (1, 1, 2, 1), "lookahead": 5},
-    "2 rows, the way around at the last": {"ahead": (0, 0, 0, 0), "lookahead": 2},
+    "2 rows, 4 more back": {"ahead": (1, 1, 0, 0), "lookahead": 2, "dilations": (1, 1, 2, 4)},
+    "2 rows, the way around through the last": {"ahead": (0, 0, 0, 0), "lookahead": 2},
 }
 
 

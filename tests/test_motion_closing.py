@@ -13,7 +13,7 @@ from aednerf.avatar.bundle import load_bundle
 from aednerf.avatar.restore import restore_voice
 from aednerf.capture.capture import Capture
 from aednerf.core.records import ARKIT_NAMES, EMOTIONS
-from aednerf.core.units import FPS
+from aednerf.core.units import FPS, SAMPLE_RATE_HZ
 from aednerf.emotion.prior import for_person
 from aednerf.emotion.space import EmotionTrack, parse
 from aednerf.face.model import FaceModel
@@ -21,6 +21,7 @@ from aednerf.motion.channels import JAW_OPEN
 from aednerf.motion.closing import GAP_BY, MEMORY_FRAMES, Closing
 from aednerf.motion.generate import MotionGenerator
 from aednerf.motion.network import MotionNetwork
+from aednerf.speech.phoneme import Phoneme
 from aednerf.synthetic import shipped
 from aednerf.synthetic.lips import Lips
 from aednerf.synthetic.voice import Speech, Voice, speak
@@ -31,6 +32,10 @@ TEXT = (
     "Bob maybe bought five new vans for Pam before the film. My mother prefers a very big apple pie. "
     "People from Europe often move above the bay in February. Please put my blue map back behind the pump."
 )
+FIRST_TEXTS = (
+    "My mother was here.", "Bob bought it.", "People know.", "Please go.", "Mary sang.", "Before noon.", "Many came.",
+)  # fmt: skip
+PAUSE_SAMPLES = round(1.4 * SAMPLE_RATE_HZ)
 CLOSED_SHARES = (0.1, 0.15, 0.2)
 """Of the 95th percentile of the recording's own gap between the lips: the shipped network's neutral mouth is below
 them in 0.72, 0.85 and 0.94 of the closures."""
@@ -60,28 +65,54 @@ def test_the_table_of_gaps_is_the_face_models() -> None:
 
 def test_a_closed_mouth_stays_closed_and_an_open_one_is_left_alone() -> None:
     closing = Closing(person())
-    closing(face(0.5), face(0.5))  # the person is speaking
-    held, share = closing(face(0.15, sneer=0.8), face(0.02))
+    closing(face(0.5), face(0.5), 0.0)  # the person is speaking
+    held, share = closing(face(0.15, sneer=0.8), face(0.02), 0.0)
     assert share > 0.99 and held @ GAP_BY == pytest.approx(face(0.02) @ GAP_BY, abs=0.05)
     wide = face(0.6, sneer=0.8)
-    np.testing.assert_array_equal(closing(wide, face(0.5))[0], wide)
+    np.testing.assert_array_equal(closing(wide, face(0.5), 0.0)[0], wide)
     pressed = face(0.0)
-    np.testing.assert_array_equal(closing(pressed, face(0.02))[0], pressed)
+    np.testing.assert_array_equal(closing(pressed, face(0.02), 0.0)[0], pressed)
 
 
 def test_in_a_long_pause_the_emotion_has_the_mouth() -> None:
     closing, felt = Closing(person()), face(0.15, sneer=0.8)
-    closing(face(0.5), face(0.5))
-    shares = [closing(felt, face(0.02))[1] for _ in range(MEMORY_FRAMES + 1)]
+    closing(face(0.5), face(0.5), 0.0)
+    shares = [closing(felt, face(0.02), 0.0)[1] for _ in range(MEMORY_FRAMES + 1)]
     assert shares[0] > 0.99 and shares[-1] < 1e-3
     assert (np.diff(shares) <= 0).all() and np.abs(np.diff(shares)).max() < 0.2
+
+
+def test_lips_that_close_first_after_a_pause_are_speech_when_something_is_heard() -> None:
+    closing, felt = Closing(person()), face(0.15, sneer=0.8)
+    shares = [closing(felt, face(0.02), speech)[1] for speech in (0.0, 0.0, 1 / 3, 2 / 3, 1.0)]
+    assert shares[1] < 1e-3 and shares[-1] > 0.99
+    assert (np.diff(shares[1:]) >= 0).all() and 0.5 < shares[2] < 0.9, "it does not jump"
+
+
+@needs_espeak
+def test_the_first_closure_after_a_long_pause_survives_every_emotion(voice: MotionGenerator) -> None:
+    lips = lips_of(Capture.open(shipped.shipped(shipped.CAPTURE_NAME)))
+    said = [speak(text, Voice("en-us+f3")) for text in FIRST_TEXTS]
+    sound = np.concatenate([part for each in said for part in (np.zeros(PAUSE_SAMPLES, np.float32), each.samples)])
+    ends = np.cumsum([PAUSE_SAMPLES + len(each.samples) for each in said])
+    spans = []
+    for each, end in zip(said, ends, strict=True):
+        first = next(phoneme for phoneme in each.phonemes if phoneme.name in ("m", "b", "p"))
+        begin = (end - len(each.samples)) / SAMPLE_RATE_HZ
+        spans.append(closed_span(first, begin))
+    least = {}
+    for label in EMOTIONS:
+        gap = lips.gap(spoken_face(voice, sound, label))
+        least[label] = np.array([gap[span].min() for span in spans])
+    for label in EMOTIONS:
+        assert (least[label] - least["neutral"]).max() < 0.001, (label, least[label])  # metres; without: 0.004
 
 
 @needs_espeak
 @pytest.mark.parametrize("source", ["recorded", "prior"])
 def test_closures_survive_every_emotion(voice: MotionGenerator, source: str) -> None:
     spoken, capture = speak(TEXT, Voice("en-us+f3")), Capture.open(shipped.shipped(shipped.CAPTURE_NAME))
-    lips = Lips.of(FaceModel.load(assets.find("ict_facekit")).person(capture.tracking.identity))
+    lips = lips_of(capture)
     recorded = capture.motion(capture.train_frames).expression
     wide = float(np.quantile(lips.gap(recorded.astype(np.float64)), 0.95))
     generator = voice if source == "recorded" else with_priors(voice)
@@ -104,17 +135,25 @@ def with_priors(voice: MotionGenerator) -> MotionGenerator:
 
 def closure_rates(voice: MotionGenerator, spoken: Speech, label: str, lips: Lips, wide: float) -> np.ndarray:
     """Return the shares of m, b, p, f and v with a gap below each of `CLOSED_SHARES` of `wide`."""
-    # A frame before or after counts as well.
-    track = EmotionTrack.constant(parse(label, 1.0))
-    motions = voice.generate([spoken.samples], track, blink=False)
-    gap = lips.gap(np.concatenate([motion.expression for motion in motions]).astype(np.float64))
-    sounds = [each for each in spoken.phonemes if each.name in ("m", "b", "p", "f", "v")]
-    # espeak-ng counts the silence of a stop to the sound before.
-    starts = [each.start_s - 0.05 * (each.name in "bp") for each in sounds]
-    spans = [
-        slice(max(0, int(start * FPS) - 1), int(np.ceil(each.end_s * FPS)) + 1)
-        for each, start in zip(sounds, starts, strict=True)
-    ]
+    gap = lips.gap(spoken_face(voice, spoken.samples, label))
+    spans = [closed_span(each) for each in spoken.phonemes if each.name in ("m", "b", "p", "f", "v")]
     assert len(spans) > 40
     least = np.array([gap[span].min() for span in spans])
     return np.array([(least < share * wide).mean() for share in CLOSED_SHARES])
+
+
+def lips_of(capture: Capture) -> Lips:
+    return Lips.of(FaceModel.load(assets.find("ict_facekit")).person(capture.tracking.identity))
+
+
+def spoken_face(voice: MotionGenerator, sound: np.ndarray, label: str) -> np.ndarray:
+    """Return the expressions [T, 52] that a sound becomes in an emotion at full intensity."""
+    motions = voice.generate([sound], EmotionTrack.constant(parse(label, 1.0)), blink=False)
+    return np.concatenate([motion.expression for motion in motions]).astype(np.float64)
+
+
+def closed_span(sound: Phoneme, begin_s: float = 0.0) -> slice:
+    """Return the frames of a sound of closed lips, and one more each way."""
+    # espeak-ng counts the silence of a stop to the sound before.
+    start_s, end_s = begin_s + sound.start_s - 0.05 * (sound.name in "bp"), begin_s + sound.end_s
+    return slice(max(0, int(start_s * FPS) - 1), int(np.ceil(end_s * FPS)) + 1)

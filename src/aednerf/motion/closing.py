@@ -37,7 +37,8 @@ OPEN_SHARE = 0.25
 """So far from rest to the jaw's widest the neutral mouth is no longer closed at all."""
 
 MEMORY_FRAMES = 20
-"""A closure belongs to speech for so long after the mouth was open; in a longer pause the emotion has the mouth."""
+"""A closure belongs to speech for so long after the mouth was open or something was heard; in a longer pause the
+emotion has the mouth."""
 
 
 class Closing:
@@ -54,16 +55,18 @@ class Closing:
         self._open = self._closed + OPEN_SHARE * jaw * float(GAP_BY[JAW_OPEN])
         self._speaking = 0.0
 
-    def __call__(self, expression: Array, neutral: Array) -> tuple[Array, np.float32]:
+    def __call__(self, expression: Array, neutral: Array, speech: float) -> tuple[Array, np.float32]:
         """Return the expression [52] of the next frame, and what share of the emotion's opening was taken back.
 
         Args:
             expression: [52] with the emotion.
             neutral: [52] what the same sound makes of the face without it.
+            speech: in [0, 1] how surely somebody speaks now or at once: lips that close first thing after a pause
+                were not open before.
         """
         gap = float(neutral @ GAP_BY)
         openness = _smooth((gap - self._closed) / (self._open - self._closed))
-        self._speaking = max(openness, self._speaking - 1.0 / MEMORY_FRAMES)
+        self._speaking = max(openness, speech, self._speaking - 1.0 / MEMORY_FRAMES)
         closed = (1.0 - openness) * _smooth(2.0 * self._speaking)
         parts = (expression - neutral) * GAP_BY
         excess, parted = max(float(parts.sum()), 0.0), float(parts[parts > 0].sum())

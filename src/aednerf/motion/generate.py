@@ -131,6 +131,7 @@ class SpokenMotion:
     def __init__(self, mouth: MouthModel, stats: MotionStats, emotion: EmotionTrack, options: MotionOptions) -> None:
         encoder = find_encoder(mouth.config.encoder)
         self._stats, self._emotion, self._options = stats, emotion, options
+        self._speech_in, self._n_ahead = encoder.speech, mouth.config.lookahead
         self._encoder, self._mouth = encoder.stream(), MotionStream(mouth, encoder.silence)
         # The same sound as neutral speech tells where the lips close.
         has_emotion = any(each.vector()[0] < 1.0 for each in emotion.emotions)
@@ -141,6 +142,7 @@ class SpokenMotion:
         self._delay = max(0, -round(options.audio_offset_s * SAMPLE_RATE_HZ))
         self._n_pushed = self._n_heard = self._n_rows = self._n_out = 0
         self._waiting: list[tuple[Array, ...]] = []
+        self._speech: list[float] = []
         self._slow: Array | None = None
 
     def push(self, samples: np.ndarray) -> Motion:
@@ -169,6 +171,7 @@ class SpokenMotion:
     def _take_rows(self, features: Array) -> None:
         times = (self._n_rows + np.arange(len(features))) / FPS
         self._n_rows += len(features)
+        self._speech += map(self._speech_in, features)
         felt = plain = self._mouth.push(features, self._emotion.eased(times))
         if self._neutral_mouth is not None:
             plain = self._neutral_mouth.push(features, np.tile(Emotion().vector(), (len(features), 1)))
@@ -193,6 +196,8 @@ class SpokenMotion:
         stats, time_s = self._stats, self._n_out / FPS
         self._n_out += 1
         pose, idle = self._idle.frame()
+        speech = float(np.mean(self._speech[: self._n_ahead + 1]))
+        self._speech.pop(0)
         gain, n_mouth = np.float32(self._options.mouth_gain), stats.n_mouth_residual
         rest, rest_residual = stats.rest[SPEECH_COLUMNS], stats.rest[N_EXPRESSION : N_EXPRESSION + n_mouth]
         expression, plain = np.zeros((2, N_EXPRESSION), np.float32)
@@ -201,7 +206,7 @@ class SpokenMotion:
             row[IDLE_COLUMNS] = idle
         expression += self._emotion.eased(time_s) @ stats.emotion_offset
         expression, plain = np.clip((expression, plain), np.float32(0.0), np.float32(1.0))
-        expression, closed = self._closing(expression, plain)
+        expression, closed = self._closing(expression, plain, speech)
         expression[SLOW_COLUMNS] = self._slowly(expression[SLOW_COLUMNS])
         # The model's mouthClose only means something against an open jaw.
         expression[MOUTH_CLOSE] = min(expression[MOUTH_CLOSE], expression[JAW_OPEN])

@@ -31,6 +31,7 @@ from aednerf.speech.phone_network import (
     PhoneNetwork,
     PhoneNetworkConfig,
 )
+from aednerf.speech.phoneme import SILENCE
 from aednerf.speech.phones import PHONES
 
 NAME = "bundled"
@@ -60,6 +61,10 @@ class BundledEncoder:
     name: str = NAME
     dim: int = BUNDLED_DIM
     lookahead_s: float = BUNDLED_LOOKAHEAD_S
+
+    def speech(self, row: Array) -> float:
+        """Return the probability [0, 1] that a row [124] is no silence, the mean of its steps."""
+        return 1.0 - float(row.reshape(STEPS_PER_ROW, -1)[:, PHONES.index(SILENCE)].mean())
 
     def stream(self) -> BundledStream:
         """Begin a stream."""

@@ -56,6 +56,10 @@ class SpeechEncoder(Protocol):
         """[D] the row that stands for silence before the first sound and after the last."""
         ...
 
+    def speech(self, row: Array) -> float:
+        """Return in [0, 1] how surely somebody speaks in a row [D]; 0 where the rows do not say."""
+        ...
+
     def stream(self) -> SpeechStream:
         """Begin a stream."""
         ...
@@ -73,6 +77,10 @@ class LogMelEncoder:
     def silence(self) -> Array:
         """[320] the lowest level in every band."""
         return np.full(self.dim, SILENT_VALUE, np.float32)
+
+    def speech(self, row: Array) -> float:
+        """Return 0: loudness does not tell speech from noise."""
+        return 0.0
 
     def stream(self) -> LogMel:
         """Begin a stream."""

@@ -80,6 +80,10 @@ class HubEncoder:
         self._model = model.to(self._device).eval().requires_grad_(False)
         self.silence: Array = self.block(np.zeros(_WINDOW, np.float32))[0]
 
+    def speech(self, row: Array) -> float:
+        """Return 0: the rows do not say."""
+        return 0.0
+
     def stream(self) -> HubStream:
         """Begin a stream."""
         return HubStream(self)
