@@ -32,10 +32,11 @@ TEXT = (
     "Bob maybe bought five new vans for Pam before the film. My mother prefers a very big apple pie. "
     "People from Europe often move above the bay in February. Please put my blue map back behind the pump."
 )
-FIRST_TEXTS = (
-    "My mother was here.", "Bob bought it.", "People know.", "Please go.", "Mary sang.", "Before noon.", "Many came.",
-)  # fmt: skip
-PAUSE_SAMPLES = round(1.4 * SAMPLE_RATE_HZ)
+FIRST_TEXTS = ("My mother.", "Bob bought it.", "Please go.", "Mary sang.")
+PAUSE_SAMPLES = round(1.2 * SAMPLE_RATE_HZ)
+PARTING = ("contempt", "disgusted", "happy")
+"""Emotions that part the lips in a pause."""
+
 CLOSED_SHARES = (0.1, 0.15, 0.2)
 """Of the 95th percentile of the recording's own gap between the lips: the shipped network's neutral mouth is below
 them in 0.72, 0.85 and 0.94 of the closures."""
@@ -90,7 +91,7 @@ def test_lips_that_close_first_after_a_pause_are_speech_when_something_is_heard(
 
 
 @needs_espeak
-def test_the_first_closure_after_a_long_pause_survives_every_emotion(voice: MotionGenerator) -> None:
+def test_the_first_closure_after_a_long_pause_survives_emotions(voice: MotionGenerator) -> None:
     lips = lips_of(Capture.open(shipped.shipped(shipped.CAPTURE_NAME)))
     said = [speak(text, Voice("en-us+f3")) for text in FIRST_TEXTS]
     sound = np.concatenate([part for each in said for part in (np.zeros(PAUSE_SAMPLES, np.float32), each.samples)])
@@ -100,12 +101,11 @@ def test_the_first_closure_after_a_long_pause_survives_every_emotion(voice: Moti
         first = next(phoneme for phoneme in each.phonemes if phoneme.name in ("m", "b", "p"))
         begin = (end - len(each.samples)) / SAMPLE_RATE_HZ
         spans.append(closed_span(first, begin))
-    least = {}
-    for label in EMOTIONS:
-        gap = lips.gap(spoken_face(voice, sound, label))
-        least[label] = np.array([gap[span].min() for span in spans])
-    for label in EMOTIONS:
-        assert (least[label] - least["neutral"]).max() < 0.001, (label, least[label])  # metres; without: 0.004
+    gaps = {label: lips.gap(spoken_face(voice, sound, label)) for label in ("neutral", *PARTING)}
+    least = {label: 1e3 * np.array([gap[span].min() for span in spans]) for label, gap in gaps.items()}
+    for label in PARTING:
+        # Millimetres; worst 0.5. Were nothing heard, 2.4 to 4.
+        assert (least[label] - least["neutral"]).max() < 1.0, (label, least)
 
 
 @needs_espeak
