@@ -20,7 +20,7 @@ from aednerf.synthetic import shipped
 
 MOST_OVER_RECORDED = 1.5
 NO_STEP = 0.022
-"""So small a step is none, also where the recording did not move at all: worst 0.0211, of mouthLeft as contempt ends."""
+"""So small a step is none, also where the recording did not move at all. Worst 0.0211: mouthLeft, as contempt ends."""
 
 SECONDS = 10
 MIXTURES = ("happy:0.5,surprised:0.5", "sad:0.7,fear:0.3", "angry:0.6,disgusted:0.4")

@@ -35,6 +35,7 @@ MIN_SPEECH_FRAMES = 3 * FPS
 MIN_HELD_OUT_FRAMES = 3 * FPS
 
 BUNDLED_SHAPE = MotionConfig(encoder="bundled")
+"""Of the motion networks that are trained, unless another is asked for."""
 
 PAUSE_REACH = 6
 """Frames each way that must be quiet for a frame to lie in the depth of a pause."""
