@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from aednerf.capture.framing import choose_face, link_faces, shared_crops, square_crop
 from aednerf.capture.manifest import Crop
-from aednerf.core.ordered import ahead, ordered_map
 from aednerf.capture.shots import group_shots, thumbnail
 from aednerf.core.errors import InputError
+from aednerf.core.ordered import ahead, ordered_map
 
 
 def box(x: float, y: float, size: float) -> np.ndarray:

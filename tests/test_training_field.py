@@ -82,12 +82,12 @@ def test_training_learns_the_person(capture: Capture, tmp_path: Path) -> None:
 
 
 def test_the_pose_layer_is_held_near_the_tracked_poses(capture: Capture, tmp_path: Path) -> None:
-    def change(weight: float) -> float:
-        preset = replace(TINY, n_steps=40, loss=replace(TINY.loss, pose_change=weight))
+    def size(weight: float) -> float:
+        preset = replace(TINY, n_steps=40, loss=replace(TINY.loss, pose_size=weight))
         model, _ = fit_field(capture, preset, CPU, 0, tmp_path / f"{weight}.safetensors", {})
-        return float(model.pose.change.norm())
+        return float(model.pose.weight.norm())
 
-    assert change(30.0) < 0.5 * change(0.0)
+    assert size(30.0) < 0.5 * size(0.0)
 
 
 def test_a_killed_training_goes_on_and_finishes(capture: Capture, tmp_path: Path) -> None:

@@ -29,11 +29,6 @@ class PoseLayer(nn.Module):
     deviation: Tensor
     limit: Tensor
 
-    @property
-    def change(self) -> Tensor:
-        """How the correction depends on the pose, [6, 6]: without the part that is the same for all frames."""
-        return self.weight[:, 1:]
-
     @torch.no_grad()
     def fit_range(self, rotation: Tensor, translation: Tensor) -> None:
         """Set the standardisation from the training frames' poses [T, 3, 3] and [T, 3]."""

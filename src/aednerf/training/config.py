@@ -48,8 +48,9 @@ class LossWeights:
     """Holds the face's depth to the face model's fitted mesh: opaque under its skin, empty before it."""
     warp_size: float = 1e-3
     torso_bend: float = 1e-2
-    pose_change: float = 3.0
-    """Keeps the pose layer from scaling rotations, which a flatter or deeper head would make up for (bas-relief)."""
+    pose_size: float = 3.0
+    """Keeps the pose layer small. A scaled rotation looks like a flatter or deeper head (bas-relief), and nothing but
+    this holds the head's distance: millimetres of it hardly show from the front, and are pixels in every other view."""
 
 
 @dataclass(frozen=True)

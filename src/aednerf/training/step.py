@@ -88,7 +88,7 @@ class FieldStep:
             + weight.core * losses.surface_loss(torch.zeros_like(core), core)
             + weight.warp_size * sum(displacement.square().mean() for displacement in state.warp)
             + weight.torso_bend * bend.square().mean()
-            + weight.pose_change * self.model.pose.change.square().mean()
+            + weight.pose_size * self.model.pose.weight.square().mean()
         )
         return total, colour.detach()
 
