@@ -32,6 +32,7 @@ from aednerf.face.fit_state import (
     landmark_weights,
     lid_gap,
     neighbours_in_time,
+    with_followed,
 )
 from aednerf.face.model import N_IDENTITY, FacePoints, PersonPoints
 from aednerf.face.pose import Poses
@@ -79,7 +80,6 @@ def fit_expression(
     scores: Array | None = None,
     *,
     setup_of: Sequence[int] | None = None,
-    followed: Array | None = None,
     config: FitConfig = DEFAULTS,
     progress: Callable[[float], None] | None = None,
 ) -> FaceFit:
@@ -94,7 +94,6 @@ def fit_expression(
         scores: [T, 52] the detector's blendshape scores, where the fit starts.
         setup_of: for each clip the number of the set-up that its poses were measured in; clips of one set-up share
             one gauge. None: each clip is its own.
-        followed: [T, 478] which landmarks the skin's texture found; the others are the detector's. None: all are.
         config: priors and the number of rounds.
         progress: told the share of the work done, in [0, 1].
 
@@ -117,7 +116,7 @@ def fit_expression(
     clips = np.asarray(clip_of)[valid]
     view = FitView.of(cameras, clips)
     observed = view.normalised(landmarks_px[valid])
-    weights = landmark_weights(observed, None if followed is None else followed[valid])
+    weights = landmark_weights(observed)
     closed = np.array([closed_share(lid_gap(observed, ring)) for ring, _, _ in EYES])
     start = np.zeros((len(valid), N_COEFFICIENTS)) if scores is None else np.nan_to_num(scores[valid]).astype(float)
     state = FitState(
@@ -132,6 +131,54 @@ def fit_expression(
         if progress is not None:
             progress((i + 1) / config.rounds)
     return _result(state, points, observed, weights, view, valid, n_frames)
+
+
+def refit_expression(
+    fit: FaceFit,
+    landmarks_px: Array,
+    skin_px: Array,
+    cameras: list[Camera],
+    clip_of: Array,
+    points: FacePoints,
+    *,
+    config: FitConfig = DEFAULTS,
+    progress: Callable[[float], None] | None = None,
+) -> FaceFit:
+    """Fit the expressions again where the skin's texture tells better than the detector how the face moves.
+
+    What all frames share stays: the texture lies where the fit put it, and tells nothing of the face's shape.
+
+    Args:
+        fit: what the detector's landmarks gave.
+        landmarks_px: [T, 478, 2] pixels, the detector's.
+        skin_px: [T, 478, 2] pixels, where the texture shows the landmarks; NaN where it does not.
+        cameras: one camera per clip.
+        clip_of: [T] clip of each frame.
+        points: the landmarks on the face model.
+        config: priors and the number of rounds.
+        progress: told the share of the work done, in [0, 1].
+
+    Returns:
+        The fit with other expressions.
+    """
+    valid = np.flatnonzero(np.isfinite(fit.expression).all(1))
+    clips = np.asarray(clip_of)[valid]
+    view = FitView.of(cameras, clips)
+    observed, skin = view.normalised(landmarks_px[valid]), view.normalised(skin_px[valid])
+    followed = np.isfinite(skin[..., 0])
+    weights = with_followed(landmark_weights(observed), followed)
+    state = FitState(
+        identity=fit.identity.astype(float), offsets=fit.offsets.astype(float),
+        expression=fit.expression[valid].astype(float), prior=fit.poses[valid], poses=fit.fitted_poses[valid],
+        closed_share=np.array([closed_share(lid_gap(observed, ring)) for ring, _, _ in EYES]),
+    )  # fmt: skip
+    observed = np.where(followed[..., None], skin, observed)
+    neighbours = neighbours_in_time(valid, clips)
+    for i in range(config.rounds):
+        state = fit_frames(state, points, observed, weights, view, neighbours, config)
+        if progress is not None:
+            progress((i + 1) / config.rounds)
+    return _result(state, points, observed, weights, view, valid, len(landmarks_px))
 
 
 def inner_landmarks() -> Array:

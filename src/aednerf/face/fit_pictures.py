@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from aednerf.core.records import Camera
-from aednerf.face.fit import DEFAULTS, FaceFit, fit_expression
+from aednerf.face.fit import DEFAULTS, FaceFit, fit_expression, refit_expression
 from aednerf.face.model import FacePoints
 from aednerf.face.pose import Array, Poses
 from aednerf.face.skin_texture import Frames, SkinTexture
@@ -67,10 +67,8 @@ def fit_pictures(
         texture = SkinTexture.learn(frames, fit.landmarks_px, fit.person.neutral, turn)
         skin_px = texture.follow(frames, fit.landmarks_px, window_px)
         report((done + 1 - _SHARE_OF_FIT) / total)
-        followed = np.isfinite(skin_px[..., 0])
-        fit = fit_expression(
-            np.where(followed[..., None], skin_px, landmarks_px), poses, cameras, clip_of, points, fit.expression,
-            setup_of=setup_of, followed=followed, config=replace(DEFAULTS, rounds=rounds),
+        fit = refit_expression(
+            fit, landmarks_px, skin_px, cameras, clip_of, points, config=replace(DEFAULTS, rounds=rounds),
             progress=lambda share, done=done: report((done + 1 - _SHARE_OF_FIT * (1 - share)) / total),
         )  # fmt: skip
     return fit

@@ -26,7 +26,7 @@ EYES = (
 """Of the left and the right eye: the lids' ring, the iris, the coefficient that closes it."""
 
 _FOLLOWED_GAIN, _DETECTED_GAIN, _INNER_LIPS_GAIN, _CHIN_GAIN = 10.0, 0.5, 2.0, 0.1
-"""What the landmarks' weights are multiplied by once the skin is followed. Only the detector sees the lips' inner
+"""What the landmarks count in a frame, as a factor, once the skin is followed. Only the detector sees the lips' inner
 rims; the chin is told by the skin above it."""
 
 
@@ -132,15 +132,11 @@ class FitView:
         return seen, by_camera @ poses.rotation[:, None]
 
 
-def landmark_weights(observed: Array, followed: Array | None = None) -> Array:
+def landmark_weights(observed: Array) -> Array:
     """Return [T, 478]: the square roots of how much each landmark counts.
 
-    The outline slides along the face, but its lowest part tells the jaw from the lower lip, where nothing better does.
-    Lips and lids carry what people look at. Behind closed lids the iris is a guess.
-
-    Args:
-        observed: [T, 478, 2] the landmarks.
-        followed: [T, 478] which of them the skin's texture found: they err by a third of what the detector's do.
+    The outline slides along the face, but its lowest part tells the jaw from the lower lip. Lips and lids carry what
+    people look at. Behind closed lids the iris is a guess.
     """
     weight = np.ones(topology.N_LANDMARKS)
     weight[list(topology.SLIDING)] = 0.1
@@ -153,11 +149,23 @@ def landmark_weights(observed: Array, followed: Array | None = None) -> Array:
         gap = lid_gap(observed, ring)
         openness = np.clip(gap / np.median(gap) * 2.0 - 0.6, 0.01, 1.0)
         weights[:, list(iris)] = 3.0 * openness[:, None]
-    if followed is not None:
-        weights = np.where(followed, _FOLLOWED_GAIN, _DETECTED_GAIN) * weights
-        weights[:, list(topology.LIPS_INNER_RING)] *= _INNER_LIPS_GAIN / _DETECTED_GAIN
-        weights[:, list(topology.CHIN)] *= _CHIN_GAIN / _DETECTED_GAIN
     return np.sqrt(weights)
+
+
+def with_followed(weights: Array, followed: Array) -> Array:
+    """Return `landmark_weights` for single frames where the skin's texture found some of the landmarks.
+
+    Those err by a third of what the detector's do, once what is constant is taken away: they tell much more of how a
+    face moves, and no more of its shape.
+
+    Args:
+        weights: [T, 478] from `landmark_weights`.
+        followed: [T, 478] which landmarks were found.
+    """
+    gain = np.where(followed, _FOLLOWED_GAIN, _DETECTED_GAIN)
+    gain[:, list(topology.LIPS_INNER_RING)] = _INNER_LIPS_GAIN
+    gain[:, list(topology.CHIN)] = _CHIN_GAIN
+    return weights * np.sqrt(gain)
 
 
 def offset_deviations(config: FitConfig) -> Array:
