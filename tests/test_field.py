@@ -14,7 +14,7 @@ from aednerf.core.units import HEAD_BOX_HALF_M
 from aednerf.field.config import FieldConfig
 from aednerf.field.head import EXPRESSION_SCALE, HeadField
 from aednerf.field.occupancy import ALPHA_THRESHOLD, Occupancy
-from aednerf.field.pose import PoseLayer, matrix_from_rotvec, rotvec_from_matrix
+from aednerf.field.pose import PoseRange, matrix_from_rotvec, rotvec_from_matrix
 from aednerf.field.torso import TorsoField
 from aednerf.field.warp import LowRankWarp
 
@@ -31,18 +31,16 @@ def test_rotation_vectors_round_trip() -> None:
     torch.testing.assert_close(rotvec_from_matrix(matrix_from_rotvec(rotvec)), rotvec, atol=2e-5, rtol=1e-4)
 
 
-def test_the_pose_layer_starts_as_identity_and_clamps_its_input() -> None:
-    layer = PoseLayer()
+def test_poses_are_standardised_and_clamped_to_the_recorded_range() -> None:
+    poses = PoseRange()
     rotation, translation = matrix_from_rotvec(torch.randn(20, 3) * 0.1), torch.randn(20, 3) * 0.02
-    layer.fit_range(rotation, translation)
-    turned, moved = layer(rotation, translation)
-    torch.testing.assert_close(turned, rotation, atol=1e-5, rtol=0)
-    torch.testing.assert_close(moved, translation)
-    far = layer.standardise(matrix_from_rotvec(torch.tensor([[1.5, 0.0, 0.0]])), translation[:1])
-    assert (far.abs() <= layer.limit + 1e-6).all()
-    with torch.no_grad():
-        layer.weight[3, 0] = 1.0
-    assert float((layer(rotation, translation)[1] - translation)[:, 0].min()) > 0.01
+    poses.fit(rotation, translation)
+    known = poses.standardise(rotation, translation)
+    torch.testing.assert_close(known.mean(0), torch.zeros(6), atol=1e-4, rtol=0)
+    torch.testing.assert_close(known.std(0, correction=0), torch.ones(6), atol=1e-3, rtol=0)
+    far = poses.standardise(matrix_from_rotvec(torch.tensor([[1.5, 0.0, 0.0]])), translation[:1])
+    assert (far.abs() <= poses.limit + 1e-6).all()
+    assert float(far[0, 0]) == pytest.approx(float(poses.limit[0]))
 
 
 def test_the_field_config_round_trips_and_refuses_nonsense() -> None:

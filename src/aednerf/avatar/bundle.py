@@ -34,7 +34,7 @@ SCHEMA_VERSION = 2
 _CAMERA = ("focal_px", "cx", "cy", "width", "height")
 MAX_PLACE = 10_000_000
 HALF_SECTIONS = ("field.", "motion.")
-HALF_FROM_ELEMENTS = 4096  # smaller tensors (biases, the pose layer) keep their 32 bits: they cost nothing
+HALF_FROM_ELEMENTS = 4096  # smaller tensors (biases, the range of poses) keep their 32 bits: they cost nothing
 
 SYNTHETIC = (
     "Every picture made from this avatar is computer-generated. Show it only with the consent of the person, and say "

@@ -92,7 +92,7 @@ class Stand:
     def view(self, frame: int, motion: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return the motion [3, 4] that takes the avatar, posed as it was tracked in a frame, before a true camera.
 
-        The tracked pose itself is kept as the avatar's pose, because the torso and the pose layer follow it.
+        The tracked pose itself is kept as the avatar's pose, because the torso and the shading follow it.
         """
         exact, own = self.exact.tracking, int(self.own_frame[frame])
         pose = exact.rotation[frame].astype(float), exact.translation[frame].astype(float)

@@ -59,7 +59,7 @@ class HeadField(nn.Module):
         Args:
             expression: [B, 52] ARKit coefficients.
             residual: [B, K] the person's residual code.
-            turn: [B, 3] the head's standardised turn (`PoseLayer.standardise`), 0 at the mean pose.
+            turn: [B, 3] the head's standardised turn (`PoseRange.standardise`), 0 at the mean pose.
         """
         bias = self.condition(torch.cat([EXPRESSION_SCALE * expression, residual], dim=-1))
         return HeadState(bias, turn, self.warp.prepare(torch.cat([expression, residual], dim=-1)))

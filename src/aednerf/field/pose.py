@@ -1,26 +1,18 @@
-"""One linear correction of the tracked head pose, shared by all frames.
-
-A free residual for each training frame drifts with the pose and the expression, and frames that were not trained on
-cannot follow it. A single linear map of the pose can only take away what is systematic in the tracking, and applies to
-every frame.
-"""
+"""The head's pose as numbers that a network can take, and small rotations as vectors."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-_ROTATION_SCALE_RAD = 0.1
-_TRANSLATION_SCALE_M = 0.02
 _RANGE_MARGIN = 1.1
 
 
-class PoseLayer(nn.Module):
-    """Correct a pose by q = W [1, rotvec(R), t], with standardised inputs clamped to the trained range."""
+class PoseRange(nn.Module):
+    """The range of the recorded poses: standardises a pose, and clamps it to what was recorded."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(6, 7))
         self.register_buffer("mean", torch.zeros(6))
         self.register_buffer("deviation", torch.ones(6))
         self.register_buffer("limit", torch.ones(6))
@@ -30,24 +22,17 @@ class PoseLayer(nn.Module):
     limit: Tensor
 
     @torch.no_grad()
-    def fit_range(self, rotation: Tensor, translation: Tensor) -> None:
-        """Set the standardisation from the training frames' poses [T, 3, 3] and [T, 3]."""
+    def fit(self, rotation: Tensor, translation: Tensor) -> None:
+        """Set the range from the training frames' poses [T, 3, 3] and [T, 3]."""
         pose = torch.cat([rotvec_from_matrix(rotation), translation], dim=-1)
         self.mean.copy_(pose.mean(0))
         self.deviation.copy_(pose.std(0, correction=0).clamp(min=1e-3))
         self.limit.copy_(((pose - self.mean) / self.deviation).abs().amax(0) * _RANGE_MARGIN + 1e-3)
 
     def standardise(self, rotation: Tensor, translation: Tensor) -> Tensor:
-        """Return the pose as [B, 6] standardised numbers within the trained range."""
+        """Return the pose [B, 3, 3] and [B, 3] as [B, 6] standardised numbers within the recorded range."""
         pose = torch.cat([rotvec_from_matrix(rotation), translation], dim=-1)
         return torch.minimum(torch.maximum((pose - self.mean) / self.deviation, -self.limit), self.limit)
-
-    def forward(self, rotation: Tensor, translation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the corrected rotation [B, 3, 3] and translation [B, 3]."""
-        pose = self.standardise(rotation, translation)
-        correction = torch.nn.functional.linear(torch.cat([torch.ones_like(pose[:, :1]), pose], dim=-1), self.weight)
-        turn = matrix_from_rotvec(correction[:, :3] * _ROTATION_SCALE_RAD)
-        return turn @ rotation, translation + correction[:, 3:] * _TRANSLATION_SCALE_M
 
 
 def matrix_from_rotvec(rotvec: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The person to render: head, torso, pose layer and occupancy as one model, and the picture of one moment of it."""
+"""The person to render: head, torso, range of poses and occupancy as one model, and the picture of one moment of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aednerf.core.units import HEAD_BOX_HALF_M
 from aednerf.field.config import FieldConfig
 from aednerf.field.head import HeadField
 from aednerf.field.occupancy import Occupancy
-from aednerf.field.pose import PoseLayer, matrix_from_rotvec, rotvec_from_matrix
+from aednerf.field.pose import PoseRange, matrix_from_rotvec, rotvec_from_matrix
 from aednerf.field.torso import TorsoField
 from aednerf.ops.compilation import can_compile
 from aednerf.ops.composite import over
@@ -57,7 +57,7 @@ class AvatarModel(nn.Module):
     def __init__(self, config: FieldConfig) -> None:
         super().__init__()
         self.config = config
-        self.pose = PoseLayer()
+        self.pose_range = PoseRange()
         self.head = HeadField(config)
         self.torso = TorsoField(config)
         self.occupancy = Occupancy(config.occupancy_resolution)
@@ -143,7 +143,7 @@ class AvatarModel(nn.Module):
         """Draw a moment from a head field, a torso field and a way to render rays: [H, W, 4]."""
         turned, moved = self._posed(moment)
         pixels = pixel_grid(width, height, self.device)[None]
-        posture = self.pose.standardise(moment.rotation, moment.translation)
+        posture = self.pose_range.standardise(moment.rotation, moment.translation)
         state = self.head.prepare(moment.expression, moment.residual, self._turn_under_light(moment))
         head = draw_head(lambda points: shade(points, state), cast(pixels, moment.intrinsics, turned, moved))
         places = (pixels - moment.recorded[:2]) / moment.recorded[2:] * 2 - 1
@@ -163,9 +163,9 @@ class AvatarModel(nn.Module):
         )  # fmt: skip
 
     def _posed(self, moment: Moment) -> tuple[Tensor, Tensor]:
-        """Return the corrected pose [1, 3, 3] and [1, 3] before the user's camera."""
-        turned, moved = self.pose(moment.rotation, moment.translation)
-        return moment.view[:, :3] @ turned, moved @ moment.view[:, :3].T + moment.view[:, 3]
+        """Return the pose [1, 3, 3] and [1, 3] before the user's camera."""
+        turn = moment.view[:, :3]
+        return turn @ moment.rotation, moment.translation @ turn.T + moment.view[:, 3]
 
     def _turn_under_light(self, moment: Moment) -> Tensor:
         """Return [1, 3]: the head's standardised turn as its shading sees it.
@@ -175,7 +175,7 @@ class AvatarModel(nn.Module):
         """
         around = rotvec_from_matrix(moment.view[None, :, :3])
         turned = matrix_from_rotvec(0.5 * around) @ moment.rotation
-        return self.pose.standardise(turned, moment.translation)[:, :3]
+        return self.pose_range.standardise(turned, moment.translation)[:, :3]
 
     def accelerate(self) -> bool:
         """Draw pictures by compiled, captured kernels from now on; they are built with the first picture of a size.

@@ -48,9 +48,6 @@ class LossWeights:
     """Holds the face's depth to the face model's fitted mesh: opaque under its skin, empty before it."""
     warp_size: float = 1e-3
     torso_bend: float = 1e-2
-    pose_size: float = 3.0
-    """Keeps the pose layer small. A scaled rotation looks like a flatter or deeper head (bas-relief), and nothing but
-    this holds the head's distance: millimetres of it hardly show from the front, and are pixels in every other view."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,6 @@ class LearningRates:
     head_mlp: float = 5e-3
     warp: float = 2e-4
     mix: float = 2e-3
-    pose: float = 3e-4
     torso_grid: float = 1e-2
     torso_mlp: float = 2e-3
     final_factor: float = 0.02

@@ -105,7 +105,7 @@ def _new_model(capture: Capture, preset: Preset, frames: FrameStore) -> AvatarMo
     expression = frames.expression.cpu()
     model.head.warp.start_from_face(capture.face.points, capture.face.deltas, expression.std(0, correction=0).numpy())
     model.to(frames.images.device)
-    model.pose.fit_range(frames.rotation, frames.translation)
+    model.pose_range.fit(frames.rotation, frames.translation)
     centres = model.occupancy.centres()
     hull = loose_hull(centres, frames) & ~air_cells(centres, capture.face, expression.numpy())
     model.occupancy.carve(hull if bool(hull.any()) else torch.ones_like(hull))

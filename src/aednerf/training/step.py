@@ -54,10 +54,10 @@ class FieldStep:
         region = frames.regions[row, v, u]
         plate = frames.plates[frames.shot[chosen].unsqueeze(1), v, u].float() / 255
 
-        rotation, translation = self.model.pose(frames.rotation[chosen], frames.translation[chosen])
+        rotation, translation = frames.rotation[chosen], frames.translation[chosen]
         places = pixels.float() + 0.5
         rays = cast(places, frames.intrinsics[chosen], rotation, translation)
-        pose = self.model.pose.standardise(frames.rotation[chosen], frames.translation[chosen])
+        pose = self.model.pose_range.standardise(rotation, translation)
         pose = pose + self.preset.posture_noise * torch.randn_like(pose)
         state = self.model.head.prepare(*self._codes(chosen), pose[:, :3])
         jitter = torch.rand(batch.n_frames * batch.n_rays, 1, device=device)
@@ -88,7 +88,6 @@ class FieldStep:
             + weight.core * losses.surface_loss(torch.zeros_like(core), core)
             + weight.warp_size * sum(displacement.square().mean() for displacement in state.warp)
             + weight.torso_bend * bend.square().mean()
-            + weight.pose_size * self.model.pose.weight.square().mean()
         )
         return total, colour.detach()
 

@@ -56,7 +56,7 @@ def visible_cells(model: AvatarModel, frames: FrameStore, step: float) -> Tensor
 def _seen_by_rays(model: AvatarModel, frames: FrameStore, row: int, step: float) -> tuple[Tensor, Tensor]:
     """Cast rays at one frame's head from a random side: the cells they sample [M], and their weights [M]."""
     device = frames.images.device
-    rotation, translation = model.pose(frames.rotation[row : row + 1], frames.translation[row : row + 1])
+    rotation, translation = frames.rotation[row : row + 1], frames.translation[row : row + 1]
     turn = matrix_from_rotvec((torch.rand(1, 3, device=device) * 2 - 1) * _turn_range(device))
     low, high = frames.boxes[row, 0, :2], frames.boxes[row, 0, 2:]
     pixels = low + torch.rand(1, _RAYS_A_LOOK, 2, device=device) * (high - low)
