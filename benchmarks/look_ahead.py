@@ -32,7 +32,7 @@ from aednerf import assets
 from aednerf.capture.capture import Capture
 from aednerf.core.records import ARKIT_NAMES, Emotion
 from aednerf.core.units import FPS
-from aednerf.emotion.space import EmotionTrack
+from aednerf.emotion.space import EmotionTrack, parse
 from aednerf.face.model import FaceModel
 from aednerf.motion.channels import JAW_OPEN, SPEECH_COLUMNS
 from aednerf.motion.generate import MotionGenerator
@@ -111,14 +111,15 @@ class Judge:
         capture: what it was fitted to.
         identity: the person in it.
         voice: the voice in it.
+        emotion: in which the sentences are said, at full intensity.
     """
 
-    def __init__(self, capture: Capture, identity: str, voice: str) -> None:
+    def __init__(self, capture: Capture, identity: str, voice: str, emotion: str = "neutral") -> None:
         person = FaceModel.load(assets.find("ict_facekit")).person(person_named(identity).weights())
         self.capture, self._lips, self._root = capture, Lips.of(person), surface_root(capture.face)
         recorded = capture.motion(capture.train_frames).expression
         self._wide = float(np.quantile(self._lips.gap(recorded.astype(float)), 0.95))
-        lines = tuple(map(Line, TEXTS))
+        self._emotion, lines = parse(emotion, 1.0), tuple(Line(text, emotion) for text in TEXTS)
         self.voices = [voice, *(f"en-us+{variant}" for variant in HELD_OUT_VARIANTS[:N_HELD_OUT_VOICES])]
         scripts = [Script("look-ahead", identity, lines, Voice(name), seed) for seed, name in enumerate(self.voices)]
         self.performances = [perform(script, person) for script in scripts]
@@ -126,13 +127,19 @@ class Judge:
     def figures(self, mouth: Any, stats: Any, record: dict[str, Any]) -> dict[str, Any]:
         """Return all figures of a fit, as `fit_motion` returns it."""
         generator = MotionGenerator(mouth, stats)
-        spoken = [driven(generator, each.samples, Emotion()) for each in self.performances]
-        acted = [each.motion.expression for each in self.performances]
-        closures = [self._closures(face, each) for face, each in zip(spoken, self.performances, strict=True)]
         return {
             "look_ahead_ms": round(1e3 * generator.lookahead_s, 1),
             "fit_s": record["train_s"],
-            "test_part": self._agreement(*self._test_part(generator)),
+            "test_part": self.test_part(generator),
+            **self.sentences(generator),
+        }
+
+    def sentences(self, generator: MotionGenerator) -> dict[str, Any]:
+        """Return the figures of the sentences, in her own voice and in the others."""
+        spoken = [driven(generator, each.samples, self._emotion) for each in self.performances]
+        acted = [each.motion.expression for each in self.performances]
+        closures = [self._closures(face, each) for face, each in zip(spoken, self.performances, strict=True)]
+        return {
             "own_voice": {**self._agreement(spoken[0], acted[0]), "closures": closures[0]},
             "held_out_voices": {
                 **self._agreement(np.concatenate(spoken[1:]), np.concatenate(acted[1:])),
@@ -146,15 +153,15 @@ class Judge:
         both = {"own_voice": rates[0], "held_out_voices": np.mean(rates[1:], axis=0)}
         return {name: np.round(rate, 3).tolist() for name, rate in both.items()}
 
-    def _test_part(self, generator: MotionGenerator) -> tuple[Array, Array]:
-        """Return what is made of the sound of the test part, and what was recorded there, [T, 52] each."""
+    def test_part(self, generator: MotionGenerator) -> dict[str, float]:
+        """Return the agreement of what is made of the sound of the test part with what was recorded there."""
         made, recorded = [], []
         for index, clip in enumerate(self.capture.clips):
             sound = self.capture.audio(index)
             assert sound is not None
             made.append(driven(generator, sound, self.capture.emotion(clip.first))[clip.train_end - clip.first :])
             recorded.append(self.capture.motion(np.arange(clip.train_end, clip.end)).expression)
-        return np.concatenate(made), np.concatenate(recorded)
+        return self._agreement(np.concatenate(made), np.concatenate(recorded))
 
     def _agreement(self, made: Array, true: Array) -> dict[str, float]:
         moved, wanted = made[:, SPEECH_COLUMNS] @ self._root, true[:, SPEECH_COLUMNS] @ self._root

@@ -36,9 +36,12 @@ _FIRMLY = 1.3
 OPEN_SHARE = 0.25
 """So far from rest to the jaw's widest the neutral mouth is no longer closed at all."""
 
-MEMORY_FRAMES = 20
-"""A closure belongs to speech for so long after the mouth was open or something was heard; in a longer pause the
-emotion has the mouth."""
+MEMORY_FRAMES = 4
+"""A closure belongs to speech for so long after the mouth was open or speech was heard; in a longer pause the emotion
+has the mouth."""
+
+DEAF_MEMORY_FRAMES = 20
+"""The same where the encoder does not tell speech, and lips that stay closed in the midst of a word look like a pause."""
 
 
 class Closing:
@@ -46,13 +49,15 @@ class Closing:
 
     Args:
         stats: the person's rest pose and range.
+        hears_speech: whether the encoder tells how surely somebody speaks.
     """
 
-    def __init__(self, stats: MotionStats) -> None:
+    def __init__(self, stats: MotionStats, hears_speech: bool) -> None:
         rest = stats.rest[: len(ARKIT_NAMES)]
         self._closed = float(np.clip(rest @ GAP_BY, *REST_RANGE_MM))
         jaw = max(float(stats.high[JAW_OPEN] - rest[JAW_OPEN]), 0.02)
         self._open = self._closed + OPEN_SHARE * jaw * float(GAP_BY[JAW_OPEN])
+        self._fading = 1.0 / (MEMORY_FRAMES if hears_speech else DEAF_MEMORY_FRAMES)
         self._speaking = 0.0
 
     def __call__(self, expression: Array, neutral: Array, speech: float) -> tuple[Array, np.float32]:
@@ -66,7 +71,7 @@ class Closing:
         """
         gap = float(neutral @ GAP_BY)
         openness = _smooth((gap - self._closed) / (self._open - self._closed))
-        self._speaking = max(openness, speech, self._speaking - 1.0 / MEMORY_FRAMES)
+        self._speaking = max(openness, speech, self._speaking - self._fading)
         closed = (1.0 - openness) * _smooth(2.0 * self._speaking)
         parts = (expression - neutral) * GAP_BY
         excess, parted = max(float(parts.sum()), 0.0), float(parts[parts > 0].sum())

@@ -136,7 +136,7 @@ class SpokenMotion:
         # The same sound as neutral speech tells where the lips close.
         has_emotion = any(each.vector()[0] < 1.0 for each in emotion.emotions)
         self._neutral_mouth = MotionStream(mouth, encoder.silence) if has_emotion else None
-        self._closing = Closing(stats)
+        self._closing = Closing(stats, encoder.tells_speech)
         self._idle = IdleMotion(stats, options.seed, options.blink)
         self._to_skip = max(0, round(options.audio_offset_s * SAMPLE_RATE_HZ))
         self._delay = max(0, -round(options.audio_offset_s * SAMPLE_RATE_HZ))

@@ -61,6 +61,7 @@ class BundledEncoder:
     name: str = NAME
     dim: int = BUNDLED_DIM
     lookahead_s: float = BUNDLED_LOOKAHEAD_S
+    tells_speech: bool = True
 
     def speech(self, row: Array) -> float:
         """Return the probability [0, 1] that a row [124] is no silence, the mean of its steps."""

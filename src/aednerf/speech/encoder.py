@@ -56,6 +56,11 @@ class SpeechEncoder(Protocol):
         """[D] the row that stands for silence before the first sound and after the last."""
         ...
 
+    @property
+    def tells_speech(self) -> bool:
+        """Whether its rows say how surely somebody speaks."""
+        ...
+
     def speech(self, row: Array) -> float:
         """Return in [0, 1] how surely somebody speaks in a row [D]; 0 where the rows do not say."""
         ...
@@ -72,6 +77,7 @@ class LogMelEncoder:
     name: str = "log-mel"
     dim: int = LOG_MEL_DIM
     lookahead_s: float = LOOKAHEAD_S
+    tells_speech: bool = False
 
     @property
     def silence(self) -> Array:

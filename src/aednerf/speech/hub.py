@@ -68,6 +68,7 @@ class HubEncoder:
     """A HuBERT or wav2vec 2.0 model, read up to one of its layers, on the GPU where there is one."""
 
     lookahead_s = HUB_LOOKAHEAD_S
+    tells_speech = False
 
     def __init__(self, name: str, model: Any, normalizes: bool) -> None:
         self.name = name
