@@ -1,7 +1,6 @@
 """Compare how long a computer-generated person's closed lips count as speech (`MEMORY_FRAMES` of `motion/closing.py`).
 
-    python benchmarks/closing_memory.py src/aednerf/shipped/mara --identity mara --voice en-us+f3 \
-        -o results/closing_memory.json
+    python benchmarks/closing_memory.py src/aednerf/shipped/mara --identity mara --voice en-us+f3 -o results/NAME.json
 
 The networks and the figures are those of `look_ahead.py`, but the sentences are said in emotions that part the lips:
 without an emotion nothing is taken back. Nothing is rendered. Needs espeak-ng and ICT-FaceKit.

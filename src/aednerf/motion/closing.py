@@ -41,7 +41,7 @@ MEMORY_FRAMES = 4
 has the mouth."""
 
 DEAF_MEMORY_FRAMES = 20
-"""The same where the encoder does not tell speech, and lips that stay closed in the midst of a word look like a pause."""
+"""The same where the encoder does not tell speech, so that lips which stay closed between words look like a pause."""
 
 
 class Closing:
