@@ -24,7 +24,7 @@ from aednerf.motion import closing
 from aednerf.motion.generate import MotionGenerator
 from aednerf.training.motion import fit_motion
 
-MEMORIES = (2, 4, 8, 20)
+MEMORIES = (1, 2, 4, 8, 20)
 PARTING = ("contempt", "disgusted", "happy")
 """Emotions that part the lips in a pause."""
 
