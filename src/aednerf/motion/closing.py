@@ -36,7 +36,7 @@ _FIRMLY = 1.3
 OPEN_SHARE = 0.25
 """So far from rest to the jaw's widest the neutral mouth is no longer closed at all."""
 
-MEMORY_FRAMES = 4
+MEMORY_FRAMES = 2
 """A closure belongs to speech for so long after the mouth was open or speech was heard; in a longer pause the emotion
 has the mouth."""
 
