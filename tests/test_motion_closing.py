@@ -123,7 +123,7 @@ def test_closures_survive_every_emotion(voice: MotionGenerator, source: str) -> 
     assert (rates["neutral"] > (0.6, 0.75, 0.85)).all(), "speech itself should close the lips"
     for label, rate in rates.items():
         lost = rates["neutral"] - rate
-        assert lost.mean() <= 0.05 and lost.max() <= 0.07, (label, rate, rates["neutral"])  # worst: 0.021
+        assert lost.mean() <= 0.05 and lost.max() <= 0.07, (label, rate, rates["neutral"])  # worst: 0.007, 0.043
 
 
 def with_priors(voice: MotionGenerator) -> MotionGenerator:
