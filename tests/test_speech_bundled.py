@@ -58,6 +58,11 @@ def test_it_says_what_it_is(encoder):
     assert find_encoder("bundled") is encoder, "the weights are read once"
 
 
+def test_it_tells_speech_and_log_mel_does_not(encoder):
+    assert encoder.tells_speech and encoder.speech(encoder.silence) < 0.1
+    assert not find_encoder("log-mel").tells_speech
+
+
 @pytest.fixture(scope="module")
 def voice() -> MotionGenerator:
     found = restore_voice(load_bundle(shipped.shipped(shipped.AVATAR_NAME)), "the shipped avatar")
