@@ -140,7 +140,7 @@ class SkinTexture:
 
         def found(item: tuple[int, Array]) -> Array:
             number, rgb = item
-            row = np.full(fitted_px.shape[1:], np.nan)
+            row = np.full(fitted_px.shape[1:], np.nan, np.float32)
             if np.isfinite(fitted_px[number]).all():
                 row[FOLLOWED] = self._found(_gray(rgb), fitted_px[number], window_px)
             return row
