@@ -74,7 +74,7 @@ def test_a_good_capture_has_no_findings() -> None:
         ({"yaw_deg": (10, 20, 30)}, "side-view", "warning"),
         ({"yaw_deg": (-1, 0, 1)}, "little-turning", "note"),
         ({"sharpness": 5}, "blur", "serious"),
-        ({"error_px": (2.0, 4.0)}, "tracking-error", "warning"),
+        ({"error_px": (2.5, 4.0)}, "tracking-error", "warning"),
         ({"n_valid": 1000}, "missing-face", "serious"),
         ({"n_frames": 300, "n_valid": 300}, "short", "warning"),
         ({"lip_gap": (0.0, 0.05)}, "jaw-never-opens", "warning"),

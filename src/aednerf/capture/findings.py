@@ -130,9 +130,9 @@ def _of_face(clip: ClipFigures, record: ClipRecord) -> Rules:
             "The avatar will be as soft as the recording.",
             "More light, a clean lens, focus on the eyes, less compression.",
         )  # fmt: skip
-    if clip.error_px[0] > 1.5:
+    if clip.error_px[0] > 2:
         yield (
-            "tracking-error", "serious" if clip.error_px[0] > 3 else "warning",
+            "tracking-error", "serious" if clip.error_px[0] > 4 else "warning",
             f"The fitted face is off by {clip.error_px[0]:.1f} pixels (of 512) on average.",
             "Expressions are read wrongly, and the avatar's face swims.",
             "Even light, no hands or hair over the face; look at the mesh in the report's pictures.",
