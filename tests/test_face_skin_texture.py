@@ -9,13 +9,16 @@ import cv2
 import numpy as np
 import pytest
 
-from aednerf.core.records import Camera
+from aednerf.capture.capture import Capture
+from aednerf.core.records import ARKIT_NAMES, Camera
 from aednerf.face.correspondence import landmark_points
 from aednerf.face.fit import fit_expression
 from aednerf.face.fit_pictures import LEAST_FRAMES, fit_pictures
+from aednerf.face.landmarks import FaceDetector
 from aednerf.face.model import FaceModel, FacePoints
 from aednerf.face.pose import Poses
 from aednerf.face.skin_texture import FOLLOWED, SkinTexture, Unfolding
+from aednerf.synthetic import shipped
 
 SIZE, N_FRAMES = 320, 30
 
@@ -97,3 +100,27 @@ def test_few_frames_keep_the_fit_to_the_detector(points: FacePoints) -> None:
     given = landmarks_px, poses, [camera], np.zeros(n_frames, int), points
     found = fit_pictures(frames, *given)
     np.testing.assert_array_equal(found.expression, fit_expression(*given).expression)
+
+
+def test_coefficients_of_a_known_face_come_closer_to_the_truth(assets: Path, points: FacePoints) -> None:
+    capture = Capture.open(shipped.shipped(shipped.CAPTURE_NAME))
+    rows = np.arange(0, capture.n_frames, 4)
+    images = [image for number, image in enumerate(capture.images(0, int(rows[-1]) + 1)) if number % 4 == 0]
+    with FaceDetector(assets / "face_landmarker.task") as detector:
+        found = [detector.detect(image)[0] for image in images]
+    truth, camera = capture.tracking, capture.camera(0)
+    poses = Poses(truth.rotation[rows].astype(float), truth.translation[rows].astype(float))
+    given = np.stack([face.points_px for face in found]), poses, [camera], np.zeros(len(rows), int), points
+    scores = np.stack([face.scores for face in found])
+
+    def correlation(expression: np.ndarray, name: str) -> float:
+        column = ARKIT_NAMES.index(name)
+        return float(np.corrcoef(expression[:, column], truth.expression[rows, column])[0, 1])
+
+    before = fit_expression(*given, scores).expression
+    after = fit_pictures(lambda: iter(images), *given, scores).expression
+    names = ("jawOpen", "browDownLeft", "browInnerUp", "cheekSquintLeft", "noseSneerLeft", "mouthSmileLeft")
+    pairs = {name: (correlation(before, name), correlation(after, name)) for name in names}
+    assert pairs["jawOpen"][1] > max(0.93, pairs["jawOpen"][0]), pairs
+    mean_before, mean_after = np.mean(list(pairs.values()), axis=0)
+    assert mean_after > mean_before + 0.1, pairs
