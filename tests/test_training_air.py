@@ -11,6 +11,9 @@ from aednerf.capture.face_table import FacePart, FaceTable
 from aednerf.core.records import ARKIT_NAMES
 from aednerf.core.units import HEAD_BOX_HALF_M
 from aednerf.face.model import FaceModel
+from aednerf.synthetic.hair import grow_hair
+from aednerf.synthetic.mesh import HeadMesh
+from aednerf.synthetic.person import PEOPLE
 from aednerf.training.air import FACE_MARGIN_M, air_cells
 
 
@@ -49,3 +52,14 @@ def test_nothing_is_said_of_the_sides_or_of_a_table_without_a_face(table: FaceTa
     assert not air_at(sides, table).any()
     still = FaceTable(table.points, np.zeros_like(table.deltas), table.part)
     assert not air_at(table.points + (0, 0, 0.1), still).any()
+
+
+@pytest.mark.parametrize("name", sorted(PEOPLE))
+def test_hair_beside_and_above_the_face_is_no_air(name: str) -> None:
+    path = assets.locate("ict_facekit")
+    if path is None:
+        pytest.skip("needs the face model")
+    mesh = HeadMesh.load(path, PEOPLE[name].weights())
+    own = FaceTable(*FaceModel.load(path).face_table(mesh.face))
+    hair = grow_hair(PEOPLE[name], mesh).points
+    assert air_at(hair.reshape(-1, 3), own).mean() < 0.005

@@ -21,7 +21,10 @@ FACE_MARGIN_M = 0.006
 FRINGE_MARGIN_M = 0.01
 """The same above the face, where hair may lie on the skin."""
 _LEAST_FORWARD = 0.2
-"""Skin whose normals point less forward than this belongs to the sides."""
+"""Skin whose normals point less forward than this has no air before it: the flanks of the nose, the lips' inside."""
+_LEAST_FRONTAL = 0.7
+"""Where the normals around point less forward than this on average are the head's sides: hair may hang there."""
+_AROUND_M = 0.015
 
 
 def air_cells(centres: Tensor, table: FaceTable, expression: np.ndarray) -> Tensor:
@@ -41,7 +44,7 @@ def air_cells(centres: Tensor, table: FaceTable, expression: np.ndarray) -> Tens
     if not face.any():
         return torch.zeros(len(centres), dtype=torch.bool, device=centres.device)
     normals = outward_normals(points).astype(np.float32)
-    is_forward = normals[:, 2] > _LEAST_FORWARD
+    is_forward = (normals[:, 2] > _LEAST_FORWARD) & (_average(points, normals)[:, 2] > _LEAST_FRONTAL)
     margin = (expression.astype(np.float32) @ deltas[..., 2]).max(0).clip(min=0.0)
     margin += np.where(face, FACE_MARGIN_M, FRINGE_MARGIN_M)
     margin[~is_forward | (points[:, 1] < points[face, 1].min())] = np.inf
@@ -57,3 +60,10 @@ def air_cells(centres: Tensor, table: FaceTable, expression: np.ndarray) -> Tens
     air = torch.zeros(len(centres), dtype=torch.bool)
     air[torch.from_numpy(before[height > margin[nearest]])] = True
     return air.to(centres.device)
+
+
+def _average(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Return the mean direction [P, 3] of the normals [P, 3] around each point [P, 3]."""
+    around = KDTree(points).query_ball_point(points, _AROUND_M, workers=-1)
+    mean = np.stack([normals[near].mean(0) for near in around])
+    return mean / np.linalg.norm(mean, axis=1, keepdims=True).clip(min=1e-6)
