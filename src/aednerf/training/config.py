@@ -89,6 +89,8 @@ class Preset:
     """Noise on the ARKit coefficients, at most."""
     mouth_noise_m: float = 0.0001
     """How far that noise may move any skin of the mouth, in metres: 0.03 of an open jaw would be a millimetre."""
+    backdrop_share: float = 0.0
+    """How often a frame's person is put before a colour of chance instead of the recorded background."""
     posture_noise: float = 0.03
     """Noise on the standardised pose that the torso follows: it moves only roughly with the head."""
 

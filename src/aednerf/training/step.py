@@ -53,6 +53,7 @@ class FieldStep:
         matte = frames.mattes[row, v, u].float() / 255
         region = frames.regions[row, v, u]
         plate = frames.plates[frames.shot[chosen].unsqueeze(1), v, u].float() / 255
+        truth, plate = self._before_any(truth, matte, plate)
 
         rotation, translation = frames.rotation[chosen], frames.translation[chosen]
         places = pixels.float() + 0.5
@@ -90,6 +91,23 @@ class FieldStep:
             + weight.torso_bend * bend.square().mean()
         )
         return total, colour.detach()
+
+    def _before_any(self, truth: Tensor, matte: Tensor, plate: Tensor) -> tuple[Tensor, Tensor]:
+        """Put some frames' person before a colour of chance, so that alpha is right where hair is like the plate.
+
+        Args:
+            truth: [B, R, 3] colours as recorded.
+            matte: [B, R].
+            plate: [B, R, 3] what is behind the person.
+
+        Returns:
+            The colours and what is behind, of the same shapes.
+        """
+        alpha = matte.unsqueeze(-1)
+        person = torch.minimum((truth - (1 - alpha) * plate).clamp(min=0.0), alpha)
+        colour = torch.rand(len(truth), 1, 3, device=truth.device).expand_as(plate)
+        is_other = torch.rand(len(truth), 1, 1, device=truth.device) < self.preset.backdrop_share
+        return torch.where(is_other, person + (1 - alpha) * colour, truth), torch.where(is_other, colour, plate)
 
     def _codes(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Return the frames' expressions and residuals, with noise, and some residuals zeroed."""
