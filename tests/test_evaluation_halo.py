@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aednerf.evaluation.halo import Cutout, edge_ring, halo
+from aednerf.evaluation.halo import Cutout, blurred, edge_ring, halo
 
 SIZE, RADIUS = 96, 24
 V, U = np.mgrid[:SIZE, :SIZE] + 0.5
@@ -29,6 +29,12 @@ def drawn(true: Cutout, colour: np.ndarray | None = None, alpha: np.ndarray | No
 
 def test_the_truth_has_no_halo() -> None:
     assert halo(drawn(disc()), disc()) == pytest.approx(0, abs=1e-3)
+
+
+def test_out_of_focus_the_truth_has_a_small_halo() -> None:
+    soft = blurred(disc())
+    assert soft[SIZE // 2, SIZE // 2] == pytest.approx(drawn(disc())[SIZE // 2, SIZE // 2], abs=1e-5)
+    assert 1 < halo(soft, disc()) < 10
 
 
 def test_the_ring_lies_on_the_edge_between_head_and_background() -> None:

@@ -18,6 +18,9 @@ BACKDROPS = {"green": (0, 255, 0), "white": (255, 255, 255)}
 RING_PX = 5
 """Width of the ring, half of it on either side of the edge."""
 
+OUT_OF_FOCUS_PX = 0.7
+"""Deviation of the blur that the measure is held against."""
+
 
 class Cutout(NamedTuple):
     """A person without a background, as they truly are."""
@@ -51,6 +54,13 @@ def halo(ours: NDArray[np.floating], true: Cutout) -> float:
         shown = ours[:, :3] + (1 - ours[:, 3:] / 255) * np.array(colour)
         errors.append(np.abs(shown - premultiplied - (1 - alpha) * np.array(colour)).mean())
     return float(np.mean(errors))
+
+
+def blurred(true: Cutout) -> NDArray[np.float32]:
+    """Return the true person [H, W, 4], premultiplied, hardly out of focus: the halo of what looks nearly perfect."""
+    alpha = true.alpha[..., None].astype(np.float32) / 255
+    rgba = np.concatenate([true.colour.astype(np.float32) / 255 * alpha, alpha], axis=-1)
+    return cv2.GaussianBlur(rgba, (0, 0), OUT_OF_FOCUS_PX)
 
 
 def edge_ring(parts: NDArray[np.uint8]) -> NDArray[np.bool_]:

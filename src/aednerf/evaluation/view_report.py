@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from aednerf.core.files import write_json
-from aednerf.evaluation.halo import RING_PX
+from aednerf.evaluation.halo import OUT_OF_FOCUS_PX, RING_PX
 from aednerf.evaluation.report import plain
 
 OWN_CAMERA = "recording's own camera"
@@ -25,7 +25,8 @@ NOTES = (
     "The moments themselves were mostly trained on from the recording's camera; `test` counts only those of its test "
     "part.",
     f"halo: the mean colour error in 1/255 in a ring of {RING_PX} pixels on the head's edge towards the background, "
-    "with the avatar and the true person before saturated green and white. It holds the outline's error too.",
+    "with the avatar and the true person before saturated green and white. It holds the outline's error too: behind "
+    f"the stroke is that of the true person themselves, blurred by {OUT_OF_FOCUS_PX} px.",
     "comparison.png: for each row the middle moment and the worst one, the difference inside the head only.",
 )
 
@@ -54,6 +55,9 @@ class ViewFigures:
     halo: float
     """Mean colour error in a ring around the head's edge, before green and white, code values; NaN: not known."""
 
+    halo_blurred: float
+    """The same of the true person, hardly out of focus."""
+
     worst_frame: int
     worst_psnr: float
 
@@ -71,6 +75,7 @@ class ViewTally:
     """Of the head, as `metrics.score` gives them."""
 
     halo: list[float] = field(default_factory=list)
+    halo_blurred: list[float] = field(default_factory=list)
 
     def figures(self) -> ViewFigures:
         """Return the means; a frame that shows no head counts for nothing."""
@@ -81,7 +86,8 @@ class ViewTally:
         return ViewFigures(
             self.name, self.yaw_deg, self.pitch_deg, int((~np.isnan(psnr)).sum()), _mean(psnr),
             _mean([score["ssim"] for score in self.scores]), gradient / real if real > 0 else math.nan,
-            int((~np.isnan(test)).sum()), _mean(test), _mean(self.halo), self.frames[worst] if self.frames else -1,
+            int((~np.isnan(test)).sum()), _mean(test), _mean(self.halo), _mean(self.halo_blurred),
+            self.frames[worst] if self.frames else -1,
             float(psnr[worst]) if len(psnr) else math.nan,
         )  # fmt: skip
 
@@ -117,7 +123,7 @@ class ViewReport:
             lines.append(
                 f"| {row.name} | {row.n_frames} | {_cell(row.psnr, 2)} | {_cell(row.ssim, 4)} | "
                 f"{_cell(row.sharpness, 2)} | {row.n_test} | {_cell(row.test_psnr, 2)} | "
-                f"{_cell(row.halo, 1)} | "
+                f"{_cell(row.halo, 1)} / {_cell(row.halo_blurred, 1)} | "
                 f"{_cell(row.worst_psnr, 2)} ({row.worst_frame}) |"
             )
         return "\n".join([*lines, "", *(f"- {note}" for note in NOTES)]) + "\n"

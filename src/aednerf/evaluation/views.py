@@ -7,7 +7,6 @@ pose and its own capture's expression of the same moment.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from aednerf.core.progress import Progress
 from aednerf.core.records import Motion
 from aednerf.evaluation.alignment import Similarity, align, true_frames
 from aednerf.evaluation.comparison import ViewExample, ViewSheet
-from aednerf.evaluation.halo import Cutout, halo
+from aednerf.evaluation.halo import Cutout, blurred, halo
 from aednerf.evaluation.metrics import score
 from aednerf.evaluation.pictures import cut_out, real_frames
 from aednerf.evaluation.protocols import chosen
@@ -137,7 +136,9 @@ def measure_views(
         tally.frames.append(sight.frame)
         tally.is_test.append(sight.frame in is_test)
         tally.scores.append(head)
-        tally.halo.append(math.nan if sight.cutout is None else halo(person.cpu().numpy(), sight.cutout))
+        if sight.cutout is not None:
+            tally.halo.append(halo(person.cpu().numpy(), sight.cutout))
+            tally.halo_blurred.append(halo(blurred(sight.cutout), sight.cutout))
         example = ViewExample(sight.camera, sight.frame, sight.picture, ours, sight.head, head["psnr"])
         sheet.add(example, is_middle=sight.frame == middle[sight.camera])
         progress("evaluate", done, total)

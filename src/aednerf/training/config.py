@@ -19,7 +19,7 @@ class RayBatch:
     """Rays a frame in the head's box."""
     mouth_patch_px: int = 16
     """Edge of the square of rays in the mouth's box, contiguous for the structural loss."""
-    n_eyes: int = 128
+    n_eyes: int = 256
     """Rays a frame in the eyes' boxes."""
     n_picture: int = 128
     """Rays a frame anywhere, mostly for the torso."""
@@ -89,7 +89,7 @@ class Preset:
     """Noise on the ARKit coefficients, at most."""
     mouth_noise_m: float = 0.0001
     """How far that noise may move any skin of the mouth, in metres: 0.03 of an open jaw would be a millimetre."""
-    backdrop_share: float = 0.0
+    backdrop_share: float = 0.5
     """How often a frame's person is put before a colour of chance instead of the recorded background."""
     posture_noise: float = 0.03
     """Noise on the standardised pose that the torso follows: it moves only roughly with the head."""
@@ -116,9 +116,10 @@ PRESETS: dict[str, Preset] = {
         ),
         occupancy_every=32,
         expression_noise=0.015,
+        backdrop_share=0.0,
     ),
-    "fast": Preset(name="fast", n_steps=8000, max_size=512),
-    "full": Preset(name="full", n_steps=36_000, max_size=512),
+    "fast": Preset(name="fast", n_steps=20_000, max_size=512),
+    "full": Preset(name="full", n_steps=60_000, max_size=512),
 }  # fmt: skip
 """`smoke` proves the path on a CPU in minutes, `fast` takes minutes on a GPU, `full` trains until little is gained."""
 
