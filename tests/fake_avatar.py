@@ -26,12 +26,12 @@ class FakePerson(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.config = SimpleNamespace(n_residual=N_RESIDUAL)
+        self.config = SimpleNamespace(n_residual=N_RESIDUAL, n_posture=0)
         self.device = torch.device("cpu")
 
     def render(
         self, rotation: np.ndarray, translation: np.ndarray, expression: np.ndarray, residual: np.ndarray,
-        camera: Camera, *, view: np.ndarray | None = None, shot: int | None = None,
+        camera: Camera, *, view: np.ndarray | None = None, shot: int | None = None, posture: np.ndarray | None = None,
     ) -> Tensor:  # fmt: skip
         position = np.asarray(translation, np.float64)
         if view is not None:

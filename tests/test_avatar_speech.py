@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,16 @@ def test_render_shows_given_motion_without_sound(tmp_path: Path) -> None:
         avatar().render(other)
     without = Motion(motion.expression, np.zeros((4, 0), np.float32), motion.rotation, motion.translation)
     assert len(list(avatar().render(without).frames())) == 4
+
+
+def test_a_posture_is_fitted_to_the_avatar() -> None:
+    motion = replace(still(4), posture=np.ones((4, 3), np.float32))
+    person = avatar()
+    assert person.fitted(motion).posture.shape == (4, 0)  # this person has none
+    person.model.config.n_posture = 3
+    assert person.fitted(motion).posture.shape == (4, 3) and person.fitted(still(4)).posture.shape == (4, 0)
+    with pytest.raises(InputError, match="posture code has 2 numbers, expected 3"):
+        person.fitted(replace(motion, posture=motion.posture[:, :2]))
 
 
 @pytest.mark.parametrize("name", ["motion.npz", "motion.csv"])

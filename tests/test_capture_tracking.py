@@ -16,12 +16,12 @@ from aednerf.capture.tracking import Tracking
 from aednerf.core.errors import InputError
 
 
-def make(valid: list[bool], n_residual: int = 3) -> Tracking:
+def make(valid: list[bool], n_residual: int = 3, n_posture: int = 2) -> Tracking:
     rng = np.random.default_rng(0)
     n = len(valid)
     shapes = {
         "landmarks_px": (n, 478, 2), "rotation": (n, 3, 3), "translation": (n, 3), "expression": (n, 52),
-        "residual": (n, n_residual), "error_px": (n,),
+        "residual": (n, n_residual), "posture": (n, n_posture), "error_px": (n,),
     }  # fmt: skip
     rows = {name: rng.uniform(0, 1, shape).astype(np.float32) for name, shape in shapes.items()}
     for row in rows.values():
@@ -30,9 +30,9 @@ def make(valid: list[bool], n_residual: int = 3) -> Tracking:
 
 
 @settings(deadline=None, max_examples=20)
-@given(st.lists(st.booleans(), min_size=1, max_size=6), st.integers(0, 32))
-def test_what_is_saved_is_loaded(valid: list[bool], n_residual: int) -> None:
-    tracking = make(valid, n_residual)
+@given(st.lists(st.booleans(), min_size=1, max_size=6), st.integers(0, 32), st.integers(0, 16))
+def test_what_is_saved_is_loaded(valid: list[bool], n_residual: int, n_posture: int) -> None:
+    tracking = make(valid, n_residual, n_posture)
     with tempfile.TemporaryDirectory() as folder:
         tracking.save(folder)
         loaded = Tracking.load(folder)
@@ -55,6 +55,16 @@ def test_a_row_is_whole_or_empty() -> None:
         replace(tracking, rotation=tracking.rotation[:1])
     with pytest.raises(ValueError, match="residual must be"):
         replace(tracking, residual=np.zeros((2, 33), np.float32))
+    with pytest.raises(ValueError, match="posture must be"):
+        replace(tracking, posture=np.zeros((2, 17), np.float32))
+
+
+def test_a_tracking_from_before_the_posture_has_none(tmp_path: Path) -> None:
+    make([True, False]).save(tmp_path)
+    arrays = dict(np.load(tmp_path / "tracking.npz"))
+    del arrays["posture"]
+    np.savez(tmp_path / "tracking.npz", **arrays)
+    assert Tracking.load(tmp_path).posture.shape == (2, 0)
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "text", "cut", "lacks", "pickle", "rows"])

@@ -34,13 +34,13 @@ class ExactPerson:
     """Draws the tiny capture's person as the capture does; without a residual code the picture is tinted."""
 
     def __init__(self, tint: float = 0.0) -> None:
-        self.config = SimpleNamespace(n_residual=RESIDUAL_SIZE)
+        self.config = SimpleNamespace(n_residual=RESIDUAL_SIZE, n_posture=0)
         self.tint = tint
         self.device = torch.device("cpu")
 
     def render(
         self, rotation: np.ndarray, translation: np.ndarray, expression: np.ndarray, residual: np.ndarray,
-        camera: Camera, *, view: np.ndarray | None = None, shot: int | None = None,
+        camera: Camera, *, view: np.ndarray | None = None, shot: int | None = None, posture: np.ndarray | None = None,
     ) -> torch.Tensor:  # fmt: skip
         black = np.zeros((camera.height, camera.width, 3), np.uint8)
         colour, matte, _ = _draw(expression, rotation, translation, camera, black)
@@ -213,7 +213,7 @@ def test_silent_captures_and_voiceless_avatars_have_fewer_rows(capture: Capture,
 
 def test_mismatches_are_refused(capture: Capture, tmp_path: Path) -> None:
     other = ExactPerson()
-    other.config = SimpleNamespace(n_residual=9)
+    other.config = SimpleNamespace(n_residual=9, n_posture=0)
     with pytest.raises(InputError, match="expected 9"):
         evaluate(avatar(other), capture, tmp_path / "report")
     with pytest.raises(InputError, match="Unknown protocol 'emotions'"):

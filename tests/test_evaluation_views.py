@@ -45,13 +45,13 @@ class TurningPerson:
     """Draws the tiny capture's person as the capture does, also from elsewhere and in another head frame."""
 
     def __init__(self, frame: Similarity | None = None, flip: bool = False) -> None:
-        self.config = SimpleNamespace(n_residual=RESIDUAL_SIZE)
+        self.config = SimpleNamespace(n_residual=RESIDUAL_SIZE, n_posture=0)
         self.frame, self.flip = frame or Similarity.identity(), flip
         self.device = torch.device("cpu")
 
     def render(
         self, rotation: np.ndarray, translation: np.ndarray, expression: np.ndarray, residual: np.ndarray,
-        camera: Camera, *, view: np.ndarray | None = None, shot: int | None = None,
+        camera: Camera, *, view: np.ndarray | None = None, shot: int | None = None, posture: np.ndarray | None = None,
     ) -> torch.Tensor:  # fmt: skip
         assert view is not None and view.dtype == np.float32
         turn = view[:, :3].T if self.flip else view[:, :3]

@@ -158,10 +158,21 @@ def test_carved_cells_stay_empty() -> None:
     assert occupancy.bits.sum() == 1
 
 
-def test_the_torso_is_premultiplied_and_bends_with_the_pose() -> None:
+@pytest.mark.parametrize("n_posture", [0, 3])
+def test_the_torso_is_premultiplied_and_bends_with_pose_and_posture(n_posture: int) -> None:
     torch.manual_seed(0)
-    torso = TorsoField(SMALL)
-    places = torch.rand(2, 40, 2) * 2 - 1
-    rgba, bend = torso(places, torch.randn(2, 6), torch.zeros(2, dtype=torch.long))
+    torso = TorsoField(replace(SMALL, n_posture=n_posture))
+    torch.nn.init.normal_(torso.bend_last.weight)
+    places = (torch.rand(1, 40, 2) * 2 - 1).expand(2, -1, -1)
+    pose, posture, shot = torch.randn(1, 6).expand(2, -1), torch.randn(2, n_posture), torch.zeros(2, dtype=torch.long)
+    rgba, bend = torso(places, pose, posture, shot)
+    assert rgba.shape == (2, 40, 4) and bend.shape == (2, 40, 2)
     assert (rgba[..., :3] <= rgba[..., 3:] + 1e-6).all()
-    assert bend.abs().max() < 0.25
+    assert bend.abs().max() <= 0.25
+    assert torch.allclose(bend[0], bend[1], atol=1e-5) == (n_posture == 0)
+
+
+def test_what_a_torso_without_a_posture_learned_can_still_be_read() -> None:
+    weights = TorsoField(SMALL).state_dict()
+    assert weights["bend_pose.weight"].shape == (SMALL.torso_width, 6 + 8)
+    assert weights["bend_last.weight"].shape == (2, SMALL.torso_width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,24 @@ def test_round_trip(tmp_path: Path, n: int, k: int, seed: int) -> None:
         for name in ("expression", "residual", "translation"):
             np.testing.assert_array_equal(getattr(again, name), getattr(motion, name))
         np.testing.assert_allclose(again.rotation, motion.rotation, atol=0 if suffix == ".npz" else 2e-6)
+
+
+def test_the_npz_keeps_the_posture_and_the_csv_does_not(tmp_path: Path) -> None:
+    posture = np.arange(12, dtype=np.float32).reshape(6, 2)
+    motion = replace(some_motion(6), posture=posture)
+    for name, expected in (("m.npz", posture), ("m.csv", np.zeros((6, 0)))):
+        save_motion(tmp_path / name, motion)
+        np.testing.assert_array_equal(load_motion(tmp_path / name).posture, expected)
+    save_motion(tmp_path / "m.npz", replace(motion, fps=50.0))
+    np.testing.assert_array_equal(load_motion(tmp_path / "m.npz").posture, posture[::2])
+    np.testing.assert_array_equal(motion[2:4].posture, posture[2:4])
+    np.testing.assert_array_equal(Motion.concatenate([motion[:2], motion[2:]]).posture, posture)
+    with np.load(tmp_path / "m.npz") as file:
+        older = {key: file[key] for key in file.files if key != "posture"}
+    np.savez(tmp_path / "older.npz", **older)
+    assert load_motion(tmp_path / "older.npz").posture.shape == (3, 0)
+    with pytest.raises(ValueError, match="posture must be"):
+        replace(motion, posture=posture[:2])
 
 
 def table(path: Path) -> list[list[str]]:

@@ -11,6 +11,7 @@ import torch
 from aednerf.core.records import Camera
 from aednerf.core.units import HEAD_BOX_HALF_M
 from aednerf.field.config import FieldConfig
+from aednerf.field.pose import matrix_from_rotvec
 from aednerf.render.captured import render_listed
 from aednerf.render.model import AvatarModel
 from aednerf.render.rays import Rays, cast, intrinsics_of, pixel_grid
@@ -111,6 +112,36 @@ def test_a_model_renders_the_same_from_its_saved_weights() -> None:
     torch.testing.assert_close(again.render(*args), picture)
     moved = model.render(*args, view=np.array([[1, 0, 0, 0.05], [0, 1, 0, 0], [0, 0, 1, 0]], np.float32))
     assert float((moved - picture).abs().max()) > 0.1
+
+
+def test_a_moment_without_a_posture_has_the_one_that_goes_with_its_pose() -> None:
+    torch.manual_seed(0)
+    config = FieldConfig(
+        n_levels=3, base=4, finest=16, log2_entries=8, width=16, n_residual=2, n_posture=2, n_basis=2,
+        warp_resolution=4, mouth_resolution=4, occupancy_resolution=16, torso_levels=3, torso_finest=32,
+        torso_log2_entries=8, torso_width=16, step_m=0.01,
+    )  # fmt: skip
+    model = AvatarModel(config)
+    torch.nn.init.normal_(model.torso.bend_last.weight)
+    turns = matrix_from_rotvec(0.1 * torch.randn(200, 3))
+    moved = TRANSLATION + 0.02 * torch.randn(200, 3)
+    posture = torch.stack([30 * (moved[:, 0] - moved[:, 0].mean()), 1 + torch.zeros(200)], dim=-1)
+    model.pose_range.fit(turns, moved)
+    model.learn_usual_posture(turns, moved, posture)
+    # The ridge holds back 1 % of each number.
+    torch.testing.assert_close(model.usual_posture(turns, moved), posture, atol=0.05, rtol=0.02)
+    args = (turns[0], moved[0], np.zeros(52), np.zeros(2), CAMERA)
+    usual = model.usual_posture(turns[:1], moved[:1])[0]
+    torch.testing.assert_close(model.render(*args), model.render(*args, posture=usual))
+    torch.testing.assert_close(model.render(*args), model.render(*args, posture=np.zeros(0, np.float32)))
+    assert not torch.equal(model.render(*args), model.render(*args, posture=usual + 1))
+    again = AvatarModel(config)
+    again.load_state_dict(model.state_dict())
+    torch.testing.assert_close(again.render(*args), model.render(*args))
+
+
+def test_a_model_without_a_posture_keeps_nothing_of_one() -> None:
+    assert not any("posture" in name for name in AvatarModel(FieldConfig()).state_dict())
 
 
 @pytest.mark.gpu

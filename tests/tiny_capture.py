@@ -30,6 +30,7 @@ HEAD_CENTRE = np.array([0.0, 0.0, 0.02])
 MOUTH_Y, MOUTH_HALF_WIDTH, JAW_DROP = -0.055, 0.026, 0.024
 EYE_X, EYE_Y, EYE_HALF_WIDTH, EYE_HALF_HEIGHT = 0.032, 0.025, 0.015, 0.008
 RESIDUAL_SIZE = 4
+POSTURE_SIZE = 2
 SUPERSAMPLING = 3
 
 JAW_OPEN = ARKIT_NAMES.index("jawOpen")
@@ -219,7 +220,8 @@ def _tracking(
     steps = np.arange(total)[:, None] / FPS * np.arange(1, RESIDUAL_SIZE + 1)
     residual = (0.3 * np.sin(2 * np.pi * 0.4 * steps)).astype(np.float32)
     valid = ~np.isin(np.arange(total), invalid)
-    rows = [landmarks, rotation, translation, expression, residual, np.full(total, 0.1, np.float32)]
+    posture = residual[:, :POSTURE_SIZE]
+    rows = [landmarks, rotation, translation, expression, residual, posture, np.full(total, 0.1, np.float32)]
     blanked = [np.where(valid.reshape(-1, *[1] * (row.ndim - 1)), row, np.float32(np.nan)) for row in rows]
     return Tracking(valid, *blanked, identity=np.zeros(N_IDENTITY, np.float32))
 

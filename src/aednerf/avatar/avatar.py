@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,7 +44,7 @@ class Person(Protocol):
     def render(
         self, rotation: NDArray[np.float32], translation: NDArray[np.float32], expression: NDArray[np.float32],
         residual: NDArray[np.float32], camera: Camera, *, view: NDArray[np.float32] | None = None,
-        shot: int | None = None,
+        shot: int | None = None, posture: NDArray[np.float32] | None = None,
     ) -> Tensor:  # fmt: skip
         """Return [H, W, 4] premultiplied RGBA in [0, 1] of head over torso."""
         ...
@@ -101,20 +102,33 @@ class Avatar:
         """How many numbers the person's residual code has."""
         return int(self.model.config.n_residual)
 
+    @property
+    def n_posture(self) -> int:
+        """How many numbers the torso's posture code has; 0: it follows the head's pose alone."""
+        return int(self.model.config.n_posture)
+
     def fitted(self, motion: Motion) -> Motion:
-        """Return a motion whose residual code is as long as this person's: one without a code gets zeros.
+        """Return a motion whose codes are as long as this person's.
+
+        One without a residual code gets zeros; one without a posture has the torso follow the pose; a posture is left
+        out where this person has none.
 
         Raises:
-            InputError: its code has another length, so that it belongs to another avatar.
+            InputError: a code has another length, so that it belongs to another avatar.
         """
-        found = motion.residual.shape[1]
-        if found == self.n_residual:
-            return motion
-        if found:
-            raise InputError(
-                f"The residual code has {found} numbers, expected {self.n_residual}: it was made with another avatar."
-            )
-        return replace(motion, residual=np.zeros((len(motion), self.n_residual), np.float32))
+        residual, posture = motion.residual, motion.posture
+        if not residual.shape[1]:
+            residual = np.zeros((len(motion), self.n_residual), np.float32)
+        if not self.n_posture:
+            posture = np.zeros((len(motion), 0), np.float32)
+        for name, found, fitting in (
+            ("residual", residual.shape[1], {self.n_residual}), ("posture", posture.shape[1], {0, self.n_posture}),
+        ):  # fmt: skip
+            if found not in fitting:
+                raise InputError(
+                    f"The {name} code has {found} numbers, expected {max(fitting)}: it was made with another avatar."
+                )
+        return replace(motion, residual=residual, posture=posture)
 
     def speak(
         self, audio: SoundSource, emotion: str | Emotion | EmotionTrack | None = None, intensity: float = 1.0,
@@ -205,12 +219,12 @@ class Avatar:
         return self.speak(audio, **options).frames()
 
     def _explicit(self, motion: Motion | str | Path) -> Motion:
-        """Return a motion of this avatar's residual size, read from a file where it is a path."""
+        """Return a motion with codes of this avatar's size, read from a file where it is a path."""
         if not isinstance(motion, Motion):
-            return load_motion(
+            return self.fitted(load_motion(
                 motion, mean_rotation=self.bundle.rotation, mean_translation=self.bundle.translation,
                 n_residual=self.n_residual,
-            )  # fmt: skip
+            ))  # fmt: skip
         if not len(motion) or round(motion.fps, 3) != FPS:
             got = f"{len(motion)} at {motion.fps:g}"
             raise InputError(f"Expected at least one frame of motion, at {FPS} a second; got {got}. Make it anew.")
@@ -236,7 +250,8 @@ class Avatar:
         for motion in motions:
             for row in range(len(motion)):
                 time_s, person = n_done / FPS, self._pose(motion, row)
-                picture = scene.picture(time_s, next(backgrounds), person(self.model.render))
+                render = partial(self.model.render, posture=motion.posture[row])
+                picture = scene.picture(time_s, next(backgrounds), person(render))
                 layers = scene.measure(time_s, person(self.model.surface)) if scene.layers else {}
                 yield Frame(picture, time_s, layers)
                 n_done += 1

@@ -141,7 +141,10 @@ class Capture:
     def motion(self, frames: NDArray[np.int64] | slice) -> Motion:
         """Return the tracked motion of the given frames; the rows of invalid frames are NaN."""
         t = self.tracking
-        return Motion(t.expression[frames], t.residual[frames], t.rotation[frames], t.translation[frames])
+        return Motion(
+            t.expression[frames], t.residual[frames], t.rotation[frames], t.translation[frames],
+            posture=t.posture[frames],
+        )  # fmt: skip
 
     @cached_property
     def face(self) -> FaceTable:

@@ -110,6 +110,8 @@ def _run_steps(plan: ImportPlan, folder: Path) -> None:
     job = plan.job(folder, [ClipSurvey.from_json(value) for value in read_json(survey_path)])
     log.run("tracking", {}, lambda: rad_nerf_tracking.run(job, plan.folders, plan.tracking))
     log.run("masks", {"masks": plan.masks}, lambda: _write_masks(plan, job))
+    if plan.tracking != "auto":
+        log.run("posture", {}, lambda: tracking_steps.code_posture(job))
     emotions = [list(emotion_of(each)) for each in plan.folders]
     log.run("report", {"consent": plan.consent, "emotions": emotions}, lambda: _finish(plan, job))
 

@@ -127,7 +127,8 @@ def rows_of(tracking: Tracking, rows: slice | NDArray[np.int64]) -> Tracking:
     return replace(
         tracking, valid=tracking.valid[rows], landmarks_px=tracking.landmarks_px[rows],
         rotation=tracking.rotation[rows], translation=tracking.translation[rows],
-        expression=tracking.expression[rows], residual=tracking.residual[rows], error_px=tracking.error_px[rows],
+        expression=tracking.expression[rows], residual=tracking.residual[rows], posture=tracking.posture[rows],
+        error_px=tracking.error_px[rows],
     )  # fmt: skip
 
 

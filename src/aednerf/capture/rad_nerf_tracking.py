@@ -128,6 +128,10 @@ def restore(job: Job, folders: Sequence[RadNerfFolder]) -> None:
         translation=table["translation"], error_px=table["error_px"],
     )  # fmt: skip
     job.save("residual", residual=table["residual"])
+    postures = [each.posture for each in tables]
+    # Codes of several captures have nothing in common where they differ in length.
+    is_one = len({posture.shape[1] for posture in postures}) == 1
+    job.save("posture", posture=np.concatenate(postures) if is_one else np.zeros((job.n_frames, 0), np.float32))
 
 
 def restored(folder: RadNerfFolder) -> TrackingTable:
@@ -149,7 +153,8 @@ def restored(folder: RadNerfFolder) -> TrackingTable:
         valid=shown, landmarks_px=blanked(own.landmarks_px),
         rotation=blanked(np.where(is_same[:, None, None], own.rotation, rotation)),
         translation=blanked(np.where(is_same[:, None], own.translation, translation)),
-        expression=blanked(own.expression), residual=blanked(own.residual), error_px=blanked(own.error_px),
+        expression=blanked(own.expression), residual=blanked(own.residual), posture=blanked(own.posture),
+        error_px=blanked(own.error_px),
         identity=own.identity,
     )  # fmt: skip
 

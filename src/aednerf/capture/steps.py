@@ -43,6 +43,7 @@ STEPS: tuple[tuple[str, Callable[[Job], None]], ...] = (
     ("expression", tracking_steps.fit_faces),
     ("residual", tracking_steps.code_residual),
     ("mattes", picture_steps.cut_out_person),
+    ("posture", tracking_steps.code_posture),
     ("sound", picture_steps.write_sound),
 )
 """The steps between the survey of the clips and the finished capture; each reads what those before it wrote."""

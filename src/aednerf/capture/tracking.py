@@ -17,8 +17,9 @@ TRACKING_NAME = "tracking.npz"
 N_LANDMARKS = 478
 N_IDENTITY = 100
 MAX_RESIDUAL = 32
+MAX_POSTURE = 16
 
-_ROWS = ("landmarks_px", "rotation", "translation", "expression", "residual", "error_px")
+_ROWS = ("landmarks_px", "rotation", "translation", "expression", "residual", "posture", "error_px")
 """The arrays that hold one row a frame, NaN where the frame is invalid."""
 
 
@@ -44,6 +45,9 @@ class Tracking:
     residual: NDArray[np.float32]
     """[T, K] the person's residual code."""
 
+    posture: NDArray[np.float32]
+    """[T, P] how the torso lies, by its own picture; P is 0 in captures made before there was such a code."""
+
     error_px: NDArray[np.float32]
     """[T] rms distance of the fitted landmarks from the detected ones, in pixels."""
 
@@ -61,6 +65,8 @@ class Tracking:
                 raise ValueError(f"{name} must be {list(shape)}, got {list(getattr(self, name).shape)}")
         if self.residual.ndim != 2 or len(self.residual) != n or self.residual.shape[1] > MAX_RESIDUAL:
             raise ValueError(f"residual must be [{n}, K <= {MAX_RESIDUAL}], got {list(self.residual.shape)}")
+        if self.posture.ndim != 2 or len(self.posture) != n or self.posture.shape[1] > MAX_POSTURE:
+            raise ValueError(f"posture must be [{n}, P <= {MAX_POSTURE}], got {list(self.posture.shape)}")
         for name in _ROWS:
             rows = getattr(self, name).reshape(n, -1)
             if not np.isfinite(rows[self.valid]).all():
@@ -84,23 +90,24 @@ class Tracking:
             InputError: it is missing, damaged, or its arrays do not belong together.
         """
         path = Path(folder) / TRACKING_NAME
-        arrays = read_arrays(path, ("valid", *_ROWS, "identity"))
+        arrays = read_arrays(path, ("valid", *_ROWS, "identity"), optional=("posture",))
         try:
+            arrays.setdefault("posture", np.zeros((len(arrays["valid"]), 0)))
             floats = {name: arrays[name].astype(np.float32) for name in (*_ROWS, "identity")}
             return Tracking(valid=arrays["valid"].astype(bool), **floats)
         except (TypeError, ValueError) as error:
             raise InputError(f"{path} is damaged ({error}). Prepare the capture again.") from None
 
 
-def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Read the named arrays of an .npz file.
+def read_arrays(path: Path, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    """Read the named arrays of an .npz file; those that are optional are left out where it lacks them.
 
     Raises:
         InputError: the file is missing, damaged, or lacks one of them.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in names}
+            return {name: file[name] for name in names if name not in optional or name in file}
     except FileNotFoundError:
         raise InputError(f"{path} is missing. Prepare the capture again, or restore the file.") from None
     except KeyError as error:

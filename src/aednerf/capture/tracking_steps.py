@@ -1,4 +1,4 @@
-"""The steps that follow the face: landmarks, rigid pose, expression and residual code."""
+"""The steps that follow the person: landmarks, rigid pose, expression, residual code and posture code."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from aednerf.capture.capture import FRAMES_NAME
 from aednerf.capture.framing import box_distance
 from aednerf.capture.job import Job
 from aednerf.capture.manifest import Measured, train_end
+from aednerf.capture.posture import read_posture
 from aednerf.capture.survey import ClipSurvey
 from aednerf.capture.tracking import Tracking
 from aednerf.core.errors import InputError
@@ -166,6 +167,15 @@ def code_residual(job: Job) -> None:
     job.save("residual", residual=code)
 
 
+def code_posture(job: Job) -> None:
+    """Read off how the torso lies in every frame: `posture`, its components from training frames with a face."""
+    (points,) = job.load("landmarks", "points")
+    has_face = np.isfinite(points.reshape(len(points), -1)).all(1)
+    train_frames = np.concatenate([np.arange(first, train_end(first, end)) for first, end in job.ranges])
+    code = read_posture(job.folder, job.n_frames, train_frames[has_face[train_frames]], job.progress)
+    job.save("posture", posture=code)
+
+
 def cameras(job: Job) -> list[Camera]:
     """Return each clip's camera, once the head is tracked."""
     focal_px, centre_px = job.load("pose", "focal_px", "centre_px")
@@ -192,7 +202,8 @@ def collect_tracking(job: Job) -> Tracking:
         "fit", "identity", "expression", "rotation", "translation", "error_px"
     )
     (residual,) = job.load("residual", "residual")
-    rows = [landmarks, rotation, translation, expression, residual, error]
+    (posture,) = job.load("posture", "posture")
+    rows = [landmarks, rotation, translation, expression, residual, posture, error]
     valid = np.logical_and.reduce([np.isfinite(row.reshape(len(row), -1)).all(1) for row in rows])
     blanked = [np.where(valid.reshape(-1, *[1] * (row.ndim - 1)), row, np.nan).astype(np.float32) for row in rows]
     return Tracking(valid, *blanked, identity=identity.astype(np.float32))

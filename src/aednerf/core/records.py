@@ -130,14 +130,21 @@ class Motion:
 
     fps: float = field(default=FPS)
 
+    posture: Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    """[T, P] how the torso lies (P at most 16; `face.posture`); P is 0 where it is to follow the head's pose."""
+
     def __post_init__(self) -> None:
         n = len(self.expression)
+        if self.posture.shape == (0, 0):
+            object.__setattr__(self, "posture", np.zeros((n, 0), np.float32))
         shapes = {"expression": (n, len(ARKIT_NAMES)), "rotation": (n, 3, 3), "translation": (n, 3)}
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"Motion.{name} must be {shape}, got {getattr(self, name).shape}")
         if self.residual.ndim != 2 or len(self.residual) != n:
             raise ValueError(f"Motion.residual must be [{n}, K], got {self.residual.shape}")
+        if self.posture.ndim != 2 or len(self.posture) != n:
+            raise ValueError(f"Motion.posture must be [{n}, P], got {self.posture.shape}")
 
     def __len__(self) -> int:
         return len(self.expression)
@@ -145,13 +152,13 @@ class Motion:
     def __getitem__(self, frames: slice | np.ndarray) -> Motion:
         return replace(
             self, expression=self.expression[frames], residual=self.residual[frames],
-            rotation=self.rotation[frames], translation=self.translation[frames],
+            rotation=self.rotation[frames], translation=self.translation[frames], posture=self.posture[frames],
         )  # fmt: skip
 
     @staticmethod
     def concatenate(parts: list[Motion]) -> Motion:
         """Join motions end to end."""
-        names = ("expression", "residual", "rotation", "translation")
+        names = ("expression", "residual", "rotation", "translation", "posture")
         joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         return Motion(**joined, fps=parts[0].fps)
 

@@ -28,20 +28,20 @@ def show(
 def cut_out(
     avatar: Avatar, motion: Motion, place: int, camera: Camera, shot: int, view: NDArray[np.floating] | None = None
 ) -> Tensor:
-    """Return the avatar [H, W, 4], premultiplied, in one moment of a motion, in the posture of a shot.
+    """Return the avatar [H, W, 4], premultiplied, in one moment of a motion, standing as in a shot.
 
     Args:
         avatar: Who.
         motion: What it does.
         place: Which row of the motion.
         camera: Of the picture.
-        shot: The shot of the recording whose posture the torso takes.
+        shot: The shot of the recording that the torso stands as in.
         view: [3, 4] a rigid motion of the posed head in the camera's space; None leaves it.
     """
     with torch.inference_mode():
         return avatar.model.render(
             motion.rotation[place], motion.translation[place], motion.expression[place], motion.residual[place],
-            camera, view=None if view is None else view.astype(np.float32), shot=shot,
+            camera, view=None if view is None else view.astype(np.float32), shot=shot, posture=motion.posture[place],
         )  # fmt: skip
 
 

@@ -24,10 +24,10 @@ PEERS = "self-driven, peers' protocol"
 GENERATED = "self-driven, all generated"
 
 EXPLANATIONS = {
-    RECONSTRUCTION: "Everything tracked on the test frames themselves: pose, expression, residual code.",
-    WITHOUT_RESIDUAL: "Pose and expression tracked; the residual code, which reads the frame's own pixels, is 0.",
+    RECONSTRUCTION: "Everything tracked on the test frames themselves: pose, posture, expression, residual code.",
+    WITHOUT_RESIDUAL: "Pose, posture, expression tracked; the residual code, which reads the frame's own pixels, is 0.",
     TRAIN: "Everything tracked, on frames that were trained on: the gap to the first row is what does not generalise.",
-    PEERS: "Lower face and residual from the test part's speech; pose, blinks, gaze and brows tracked.",
+    PEERS: "Lower face and residual from the test part's speech; pose, posture, blinks, gaze and brows tracked.",
     GENERATED: "Everything from the test part's speech, pose included: the head is elsewhere than in the recording.",
 }
 
@@ -58,8 +58,8 @@ def self_rows(
         every: Take every so-manieth test frame.
         max_frames: Take at most so many of them, spread over all.
     Raises:
-        InputError: `every` or `max_frames` is below 1, the capture has no test frame, or its residual codes do not
-            fit the avatar.
+        InputError: `every` or `max_frames` is below 1, the capture has no test frame, or its codes do not fit the
+            avatar.
     """
     test = chosen(capture.test_frames, every, max_frames)
     train = spread(capture.train_frames, len(test))
@@ -77,7 +77,7 @@ def self_rows(
         return rows, dict.fromkeys((PEERS, GENERATED), "the capture has no sound in its test part")
     frames = np.concatenate([frames for frames, _ in pieces])
     spoken = avatar.fitted(Motion.concatenate([motion for _, motion in pieces]))
-    rows.append(Row(PEERS, frames, with_tracked_upper_face(spoken, capture.motion(frames))))
+    rows.append(Row(PEERS, frames, with_tracked_upper_face(spoken, avatar.fitted(capture.motion(frames)))))
     rows.append(Row(GENERATED, frames, spoken))
     return rows, {}
 

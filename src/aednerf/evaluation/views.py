@@ -69,7 +69,7 @@ class Stand:
     """[T] the avatar's capture's frame of each frame of the exact one; -1 where it has none with a face."""
 
     motion: Motion
-    """Of the avatar's capture, all frames, with a residual of the avatar's length."""
+    """Of the avatar's capture, all frames, with codes of the avatar's length."""
 
     @staticmethod
     def of(avatar: Avatar, capture: Capture, truth: Capture | None) -> Stand:

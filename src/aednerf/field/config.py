@@ -25,6 +25,8 @@ class FieldConfig:
     """Width of the head's MLP."""
     n_residual: int = 32
     """Numbers in the person's residual code."""
+    n_posture: int = 0
+    """Numbers in the torso's posture code; 0 where the capture has none: it then follows the head's pose alone."""
     n_basis: int = 16
     """Basis displacements of the warp, over the whole head."""
     n_mouth_basis: int = 24
@@ -92,7 +94,7 @@ class FieldConfig:
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "n_levels": (1, 24), "base": (2, 128), "finest": (2, 4096), "log2_entries": (8, 20), "width": (8, 256),
-    "n_residual": (0, 32), "n_basis": (1, 64), "n_mouth_basis": (1, 64),
+    "n_residual": (0, 32), "n_posture": (0, 16), "n_basis": (1, 64), "n_mouth_basis": (1, 64),
     "warp_resolution": (2, 64), "mouth_resolution": (2, 64), "warp_steps": (0, 10),
     "occupancy_resolution": (16, 256), "step_m": (0.0002, 0.05), "torso_levels": (1, 24),
     "torso_finest": (2, 4096), "torso_log2_entries": (8, 20), "torso_width": (8, 256),

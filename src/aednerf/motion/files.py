@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ ANGLE_COLUMNS = tuple(
 POSITION_COLUMNS = ("HeadX", "HeadY", "HeadZ")
 EYE_SIDE_RAD, EYE_UP_RAD = np.deg2rad(30.0), np.deg2rad(25.0)
 MAX_RESIDUAL = 32
+MAX_POSTURE = 16
 
 _SIDES = ("EyeBlink", "EyeLookDown", "EyeLookIn", "EyeLookOut", "EyeLookUp", "EyeSquint", "EyeWide")
 LIVE_LINK_SHAPES = (
@@ -65,7 +67,8 @@ def save_motion(path: str | Path, motion: Motion) -> None:
         with atomic_path(path) as temporary:
             np.savez(
                 temporary, expression=motion.expression, residual=motion.residual, rotation=motion.rotation,
-                translation=motion.translation, fps=np.float64(motion.fps), expression_names=np.array(ARKIT_NAMES),
+                translation=motion.translation, posture=motion.posture, fps=np.float64(motion.fps),
+                expression_names=np.array(ARKIT_NAMES),
             )  # fmt: skip
     else:
         if motion.fps != FPS:
@@ -112,8 +115,7 @@ def load_motion(
         raise InputError(
             f"{path} has a residual of {k} numbers, the avatar takes {n_residual}: it was made for another avatar."
         )
-    residual = np.zeros((len(motion), n_residual), np.float32)
-    return Motion(motion.expression, residual, motion.rotation, motion.translation)
+    return replace(motion, residual=np.zeros((len(motion), n_residual), np.float32))
 
 
 def _csv_row(motion: Motion, frame: int) -> list[str]:
@@ -146,9 +148,8 @@ def _read_npz(path: Path) -> Motion:
             if sorted(names) != sorted(ARKIT_NAMES):
                 raise InputError(f"{path} names other coefficients than the 52 of ARKit: write them all, each once.")
             arrays["expression"] = arrays["expression"][:, [names.index(name) for name in ARKIT_NAMES]]
-        parts = {
-            name: arrays[name].astype(np.float32) for name in ("expression", "residual", "rotation", "translation")
-        }
+        names = ("expression", "residual", "rotation", "translation", "posture")
+        parts = {name: arrays[name].astype(np.float32) for name in names if name in arrays}
         return Motion(**parts, fps=float(arrays["fps"]))
     except (OSError, ValueError, TypeError, IndexError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not a motion file or is damaged ({error}). Make it again.") from None
@@ -223,7 +224,7 @@ def _checked(path: Path, motion: Motion) -> Motion:
     """Return the motion if its values make sense."""
     if len(motion) == 0:
         raise InputError(f"{path} has no frames.")
-    for name in ("expression", "residual", "rotation", "translation"):
+    for name in ("expression", "residual", "rotation", "translation", "posture"):
         if not np.isfinite(getattr(motion, name)).all():
             raise InputError(f"{path}: {name} holds something that is not a finite number.")
     if motion.expression.min() < -1e-4 or motion.expression.max() > 1 + 1e-4:
@@ -233,14 +234,15 @@ def _checked(path: Path, motion: Motion) -> Motion:
         raise InputError(
             f"{path} has {motion.residual.shape[1]} residual numbers, at most {MAX_RESIDUAL} are possible."
         )
+    if motion.posture.shape[1] > MAX_POSTURE:
+        raise InputError(f"{path} has {motion.posture.shape[1]} posture numbers, at most {MAX_POSTURE} are possible.")
     turned = np.einsum("tij,tkj->tik", motion.rotation, motion.rotation)
     if np.abs(turned - np.eye(3)).max() > 1e-3 or np.linalg.det(motion.rotation).min() < 0:
         raise InputError(f"{path}: a rotation is no rotation matrix.")
     if not 1.0 <= motion.fps <= 1000.0:
         raise InputError(f"{path}: {motion.fps:g} frames a second cannot be.")
     # Only what rounding brought past the bounds is left to clip; exact files stay as they are.
-    expression = np.clip(motion.expression, 0.0, 1.0)
-    return Motion(expression, motion.residual, motion.rotation, motion.translation, motion.fps)
+    return replace(motion, expression=np.clip(motion.expression, 0.0, 1.0))
 
 
 def _at_25_fps(motion: Motion) -> Motion:
@@ -248,5 +250,4 @@ def _at_25_fps(motion: Motion) -> Motion:
         return motion
     n = max(1, round(len(motion) * FPS / motion.fps))
     nearest = np.minimum(np.round(np.arange(n) * motion.fps / FPS).astype(int), len(motion) - 1)
-    taken = motion[nearest]
-    return Motion(taken.expression, taken.residual, taken.rotation, taken.translation)
+    return replace(motion[nearest], fps=FPS)

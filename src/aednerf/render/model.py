@@ -35,6 +35,8 @@ class Moment(NamedTuple):
     """[1, 52]."""
     residual: Tensor
     """[1, K]."""
+    posture: Tensor
+    """[1, P]."""
     intrinsics: Tensor
     """[1, 3] focal length, cx, cy in pixels."""
     recorded: Tensor
@@ -47,6 +49,9 @@ class Moment(NamedTuple):
 
 _FINER = 5
 """A surface is sought in steps so much finer than a picture's: hard skin ends a ray within one of these."""
+
+_RIDGE = 0.01
+"""What the regression of the posture on the pose is held back by, as a share of a standardised number's variance."""
 
 DrawHead = Callable[[Field, Rays], Tensor]
 
@@ -61,7 +66,13 @@ class AvatarModel(nn.Module):
         self.head = HeadField(config)
         self.torso = TorsoField(config)
         self.occupancy = Occupancy(config.occupancy_resolution)
+        # Avatars made before there was a posture do not hold it.
+        is_held = config.n_posture > 0
+        self.register_buffer("posture_of_pose", torch.zeros(7, config.n_posture), persistent=is_held)
         self._fast: FastPictures | None = None
+
+    posture_of_pose: Tensor
+    """[7, P] what the standardised pose and a 1 tell about the posture, where nothing else does."""
 
     @property
     def device(self) -> torch.device:
@@ -81,7 +92,7 @@ class AvatarModel(nn.Module):
     def render(
         self, rotation: np.ndarray | Tensor, translation: np.ndarray | Tensor, expression: np.ndarray | Tensor,
         residual: np.ndarray | Tensor, camera: Camera, *, view: np.ndarray | Tensor | None = None,
-        shot: int | None = None,
+        shot: int | None = None, posture: np.ndarray | Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Render head over torso, without a background.
 
@@ -93,14 +104,15 @@ class AvatarModel(nn.Module):
             camera: the picture's camera; what lies outside of the recording's picture stays empty.
             view: [3, 4] a rigid motion applied to the posed head in the camera's space (a user's camera); the torso
                 stays as the recording's camera sees it.
-            shot: the shot of the recording whose posture the torso takes; None is the avatar's own choice.
+            shot: the shot of the recording that the torso stands as in; None is the avatar's own choice.
+            posture: [P] how the torso lies; None, or no numbers, is as the pose has it.
 
         Returns:
             [H, W, 4] premultiplied RGBA in [0, 1].
         """
         # Graphs and compiled code are made once, for ordinary tensors, whatever mode the caller is in.
         with torch.inference_mode(False), torch.no_grad():
-            moment = self._moment(rotation, translation, expression, residual, camera, view, shot)
+            moment = self._moment(rotation, translation, expression, residual, camera, view, shot, posture)
             if self._fast is not None:
                 return self._fast.render(moment, camera.width, camera.height)
             return self.draw(moment, camera.width, camera.height)
@@ -117,7 +129,7 @@ class AvatarModel(nn.Module):
             [H, W, 4]: the expected place in the camera's space, metres, and the head's alpha in [0, 1].
         """
         with torch.no_grad():
-            moment = self._moment(rotation, translation, expression, residual, camera, view, None)
+            moment = self._moment(rotation, translation, expression, residual, camera, view, None, None)
             turned, moved = self._posed(moment)
             state = self.head.prepare(moment.expression, moment.residual, self._turn_under_light(moment))
             pixels = pixel_grid(camera.width, camera.height, self.device)
@@ -143,24 +155,43 @@ class AvatarModel(nn.Module):
         """Draw a moment from a head field, a torso field and a way to render rays: [H, W, 4]."""
         turned, moved = self._posed(moment)
         pixels = pixel_grid(width, height, self.device)[None]
-        posture = self.pose_range.standardise(moment.rotation, moment.translation)
+        pose = self.pose_range.standardise(moment.rotation, moment.translation)
         state = self.head.prepare(moment.expression, moment.residual, self._turn_under_light(moment))
         head = draw_head(lambda points: shade(points, state), cast(pixels, moment.intrinsics, turned, moved))
         places = (pixels - moment.recorded[:2]) / moment.recorded[2:] * 2 - 1
-        behind, _ = torso(places, posture, moment.shot)
+        behind, _ = torso(places, pose, moment.posture, moment.shot)
         picture = over(head, behind[0]) * is_inside(pixels[0], moment.recorded)  # what lies beyond was never seen
         return picture.view(height, width, 4).clamp(0.0, 1.0)
 
     def _moment(
         self, rotation: np.ndarray | Tensor, translation: np.ndarray | Tensor, expression: np.ndarray | Tensor,
         residual: np.ndarray | Tensor, camera: Camera, view: np.ndarray | Tensor | None, shot: int | None,
+        posture: np.ndarray | Tensor | None,
     ) -> Moment:  # fmt: skip
+        turned, moved = self._tensor(rotation)[None], self._tensor(translation)[None]
+        if posture is None or not len(posture):
+            lies = self.usual_posture(turned, moved)
+        else:
+            lies = self._tensor(posture)[None]
         return Moment(
-            self._tensor(rotation)[None], self._tensor(translation)[None], self._tensor(expression)[None],
-            self._tensor(residual)[None], intrinsics_of(camera, self.device), recorded_of(camera, self.device),
+            turned, moved, self._tensor(expression)[None], self._tensor(residual)[None], lies,
+            intrinsics_of(camera, self.device), recorded_of(camera, self.device),
             torch.eye(3, 4, device=self.device) if view is None else self._tensor(view),
             torch.tensor([self.config.shown_shot if shot is None else shot], device=self.device),
         )  # fmt: skip
+
+    def usual_posture(self, rotation: Tensor, translation: Tensor) -> Tensor:
+        """Return [B, P]: the posture that goes with head poses [B, 3, 3] and [B, 3] in the recording."""
+        pose = self.pose_range.standardise(rotation, translation)
+        return torch.cat([pose, torch.ones_like(pose[:, :1])], dim=-1) @ self.posture_of_pose
+
+    @torch.no_grad()
+    def learn_usual_posture(self, rotation: Tensor, translation: Tensor, posture: Tensor) -> None:
+        """Fit `usual_posture` to the training frames [T, ...] by ridge regression, once the range of poses is known."""
+        pose = self.pose_range.standardise(rotation, translation).double()
+        rows = torch.cat([pose, torch.ones_like(pose[:, :1])], dim=-1)
+        normal = rows.T @ rows + _RIDGE * len(rows) * torch.eye(7, dtype=rows.dtype, device=rows.device)
+        self.posture_of_pose.copy_(torch.linalg.solve(normal, rows.T @ posture.double()))
 
     def _posed(self, moment: Moment) -> tuple[Tensor, Tensor]:
         """Return the pose [1, 3, 3] and [1, 3] before the user's camera."""

@@ -26,6 +26,7 @@ from aednerf.capture.capture import FRAMES_NAME, MATTE_NAME, PARTS_NAME, Capture
 from aednerf.capture.face_table import FaceTable
 from aednerf.capture.held_out import VIEWS_FOLDER, HeldOutView, HeldOutViews
 from aednerf.capture.manifest import ClipRecord, Crop, Manifest, Source, is_capture
+from aednerf.capture.posture import add_posture
 from aednerf.capture.report import write_report
 from aednerf.capture.step_log import LOG_NAME, StepLog
 from aednerf.capture.tracking import Tracking
@@ -125,7 +126,7 @@ def synthesize(
     with (build or _studio)(person, script.size, *performance.mean_pose) as stage:
         _film(performance, stage, folder, script, progress)
         _assemble(performance, stage, folder, progress)
-        _finish(script, person, performance, stage, folder)
+        _finish(script, person, performance, stage, folder, progress)
     put_in_place(folder, out)
     shutil.rmtree(out / PIECES, ignore_errors=True)
     (out / LOG_NAME).unlink(missing_ok=True)
@@ -250,12 +251,14 @@ def _assemble(performance: Performance, stage: Stage, folder: Path, progress: Pr
         progress("cut", number, len(performance.clips))
 
 
-def _finish(script: Script, person: SyntheticPerson, performance: Performance, stage: Stage, folder: Path) -> None:
+def _finish(
+    script: Script, person: SyntheticPerson, performance: Performance, stage: Stage, folder: Path, progress: Progress
+) -> None:
     """Write the tables, the truth, capture.json and the report."""
     n_frames, motion, face = len(performance), performance.motion, stage.face
     Tracking(
         np.ones(n_frames, bool), project_face(landmarks_of(face), performance, stage.camera), motion.rotation,
-        motion.translation, motion.expression, motion.residual, np.zeros(n_frames, np.float32),
+        motion.translation, motion.expression, motion.residual, motion.posture, np.zeros(n_frames, np.float32),
         person.weights().astype(np.float32),
     ).save(folder)  # fmt: skip
     table = stage.face_table()
@@ -266,7 +269,7 @@ def _finish(script: Script, person: SyntheticPerson, performance: Performance, s
     manifest = Manifest(script.size, clips, consent=CONSENT, options=options)
     sizes = {name: (folder / name).stat().st_size for name in data_files(manifest)}
     replace(manifest, files=sizes).save(folder)
-    write_report(Capture.open(folder))
+    write_report(add_posture(folder, progress))
 
 
 def _record(clip: Stretch, camera: Camera, folder: Path) -> ClipRecord:

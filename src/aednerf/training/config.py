@@ -93,6 +93,8 @@ class Preset:
     """How often a frame's person is put before a colour of chance instead of the recorded background."""
     posture_noise: float = 0.03
     """Noise on the standardised pose that the torso follows: it moves only roughly with the head."""
+    posture_code_noise: float = 0.03
+    """Noise on the posture code."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

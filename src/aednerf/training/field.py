@@ -92,11 +92,11 @@ def fit_field(
 
 
 def _field_for(capture: Capture, config: FieldConfig) -> FieldConfig:
-    """Return the field's configuration with what the capture decides: residual, shots, and the longest shot to show."""
+    """Return the field's configuration with what the capture decides: the codes, and the longest shot to show."""
     lengths = [shot.end - shot.first for shot in capture.shots]
     return replace(
-        config, n_residual=capture.tracking.residual.shape[1], n_shots=len(lengths),
-        shown_shot=lengths.index(max(lengths)),
+        config, n_residual=capture.tracking.residual.shape[1], n_posture=capture.tracking.posture.shape[1],
+        n_shots=len(lengths), shown_shot=lengths.index(max(lengths)),
     )  # fmt: skip
 
 
@@ -106,6 +106,7 @@ def _new_model(capture: Capture, preset: Preset, frames: FrameStore) -> AvatarMo
     model.head.warp.start_from_face(capture.face.points, capture.face.deltas, expression.std(0, correction=0).numpy())
     model.to(frames.images.device)
     model.pose_range.fit(frames.rotation, frames.translation)
+    model.learn_usual_posture(frames.rotation, frames.translation, frames.posture)
     centres = model.occupancy.centres()
     hull = loose_hull(centres, frames) & ~air_cells(centres, capture.face, expression.numpy())
     model.occupancy.carve(hull if bool(hull.any()) else torch.ones_like(hull))

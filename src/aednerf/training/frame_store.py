@@ -44,6 +44,8 @@ class FrameStore:
     """[N, 52]."""
     residual: Tensor
     """[N, K]."""
+    posture: Tensor
+    """[N, P]."""
     intrinsics: Tensor
     """[N, 3] focal length, cx, cy in pixels of the stored pictures."""
     plates: Tensor
@@ -104,7 +106,8 @@ def load_frames(
 
     return FrameStore(
         images, mattes, regions, tensor(boxes), tensor(motion.rotation), tensor(motion.translation),
-        tensor(motion.expression), tensor(motion.residual), tensor(intrinsics), tensor(np.stack(plates)), tensor(shots),
+        tensor(motion.expression), tensor(motion.residual), tensor(motion.posture), tensor(intrinsics),
+        tensor(np.stack(plates)), tensor(shots),
     )  # fmt: skip
 
 

@@ -66,7 +66,9 @@ class FieldStep:
             lambda points: self.head(points, state), rays, self.model.space, self.final_step * self.scale, jitter,
             self.n_candidates, batch.n_slots,
         )  # fmt: skip
-        torso, bend = self.model.torso(places / frames.size * 2 - 1, pose, frames.shot[chosen])
+        posture = frames.posture[chosen]
+        posture = posture + self.preset.posture_code_noise * torch.randn_like(posture)
+        torso, bend = self.model.torso(places / frames.size * 2 - 1, pose, posture, frames.shot[chosen])
         person = over(head, torso)
         picture = person[..., :3] + (1 - person[..., 3:]) * plate
 
