@@ -1,5 +1,5 @@
-"""The torso: a 2-D picture in canonical coordinates that bends with the head's pose (after RAD-NeRF, Tang et al. 2022,
-3.4) and with its own measured posture (`face.posture`).
+"""The torso: a 2-D picture in canonical coordinates that bends with its own posture (`face.posture`), or, where that
+was not measured, with the head's pose (after RAD-NeRF, Tang et al. 2022, 3.4).
 
 It lies behind the head and reaches up behind the jaw, so that the neck has no gap whichever way the head turns.
 """
@@ -15,6 +15,7 @@ from aednerf.field.config import FieldConfig
 from aednerf.ops.hashgrid import HashGrid
 
 _N_FREQUENCIES = 4
+_POSE_NUMBERS = 6
 _SHOT_NUMBERS = 8
 """Numbers that a shot's own posture is described by."""
 _LARGEST_OFFSET = 0.25
@@ -30,9 +31,9 @@ class TorsoField(nn.Module):
         width = config.torso_width
         self.bend_place = nn.Linear(2 + 4 * _N_FREQUENCIES, width)
         self.shots = nn.Parameter(torch.zeros(config.n_shots, _SHOT_NUMBERS))
-        n_numbers = 6 + config.n_posture + _SHOT_NUMBERS
-        self.bend_hidden = nn.Linear(width, width)
         self.is_linear = config.n_posture > 0
+        n_numbers = (config.n_posture or _POSE_NUMBERS) + _SHOT_NUMBERS
+        self.bend_hidden = nn.Linear(width, width)
         if self.is_linear:
             self.bend_last = nn.Linear(width, 2 * n_numbers)
         else:
@@ -50,14 +51,14 @@ class TorsoField(nn.Module):
 
         Args:
             places: [B, P, 2] places in the picture, [-1, 1] over its width and height.
-            pose: [B, 6] the standardised head pose.
+            pose: [B, 6] the standardised head pose, which counts where P is 0.
             posture: [B, P] the posture code.
             shot: [B] int64: the shot of the recording whose own posture is added.
 
         Returns:
             [B, P, 4] premultiplied RGBA, and [B, P, 2] how far each place was bent.
         """
-        stance = torch.cat([pose, posture, self.shots[shot]], dim=-1).unsqueeze(1)
+        stance = torch.cat([posture if self.is_linear else pose, self.shots[shot]], dim=-1).unsqueeze(1)
         offset = _LARGEST_OFFSET * torch.tanh(self._bend(places, stance).float())
         # The canonical picture is a little larger than the frame, so that what bends in from outside has a place.
         canonical = ((places + offset) * 0.8).reshape(-1, 2)
@@ -72,7 +73,7 @@ class TorsoField(nn.Module):
         """Return where each place [B, P, 2] bends to, [B, P, 2], for a stance [B, 1, N].
 
         With a posture, a place moves by a sum of the stance's numbers, each times what the place makes of it: so the
-        code was made, and a network of place and stance together follows it only half as well.
+        code was made, and a network of place and stance together does not follow it.
         """
         hidden = self.bend_place(_frequencies(places))
         if not self.is_linear:
