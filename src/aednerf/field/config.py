@@ -26,7 +26,7 @@ class FieldConfig:
     n_residual: int = 32
     """Numbers in the person's residual code."""
     n_posture: int = 0
-    """Numbers in the torso's posture code; 0 where the capture has none: it then follows the head's pose."""
+    """Numbers in the torso's posture code; 0 where the capture has none: it then follows the head's pose alone."""
     n_basis: int = 16
     """Basis displacements of the warp, over the whole head."""
     n_mouth_basis: int = 24

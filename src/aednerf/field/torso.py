@@ -1,5 +1,5 @@
-"""The torso: a 2-D picture in canonical coordinates that bends with its own posture (`face.posture`), or, where that
-was not measured, with the head's pose (after RAD-NeRF, Tang et al. 2022, 3.4).
+"""The torso: a 2-D picture in canonical coordinates that bends with the head's pose (after RAD-NeRF, Tang et al. 2022,
+3.4), which the neck follows, and with its own measured posture (`face.posture`), which the shoulders do.
 
 It lies behind the head and reaches up behind the jaw, so that the neck has no gap whichever way the head turns.
 """
@@ -32,7 +32,7 @@ class TorsoField(nn.Module):
         self.bend_place = nn.Linear(2 + 4 * _N_FREQUENCIES, width)
         self.shots = nn.Parameter(torch.zeros(config.n_shots, _SHOT_NUMBERS))
         self.is_linear = config.n_posture > 0
-        n_numbers = (config.n_posture or _POSE_NUMBERS) + _SHOT_NUMBERS
+        n_numbers = _POSE_NUMBERS + config.n_posture + _SHOT_NUMBERS
         self.bend_hidden = nn.Linear(width, width)
         if self.is_linear:
             self.bend_last = nn.Linear(width, 2 * n_numbers)
@@ -51,14 +51,14 @@ class TorsoField(nn.Module):
 
         Args:
             places: [B, P, 2] places in the picture, [-1, 1] over its width and height.
-            pose: [B, 6] the standardised head pose, which counts where P is 0.
+            pose: [B, 6] the standardised head pose.
             posture: [B, P] the posture code.
             shot: [B] int64: the shot of the recording whose own posture is added.
 
         Returns:
             [B, P, 4] premultiplied RGBA, and [B, P, 2] how far each place was bent.
         """
-        stance = torch.cat([posture if self.is_linear else pose, self.shots[shot]], dim=-1).unsqueeze(1)
+        stance = torch.cat([pose, posture, self.shots[shot]], dim=-1).unsqueeze(1)
         offset = _LARGEST_OFFSET * torch.tanh(self._bend(places, stance).float())
         # The canonical picture is a little larger than the frame, so that what bends in from outside has a place.
         canonical = ((places + offset) * 0.8).reshape(-1, 2)

@@ -92,7 +92,7 @@ class Preset:
     backdrop_share: float = 0.5
     """How often a frame's person is put before a colour of chance instead of the recorded background."""
     posture_noise: float = 0.03
-    """Noise on the standardised pose that a torso without a posture follows: it moves only roughly with the head."""
+    """Noise on the standardised pose that the torso follows: it moves only roughly with the head."""
     posture_code_noise: float = 0.01
     """Noise on the posture code, whose last numbers are small: 0.1 loses them."""
 
