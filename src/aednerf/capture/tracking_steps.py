@@ -170,7 +170,7 @@ def code_residual(job: Job) -> None:
 def code_posture(job: Job) -> None:
     """Read off how the torso lies in every frame: `posture`, its components from training frames with a face."""
     (points,) = job.load("landmarks", "points")
-    has_face = np.isfinite(points.reshape(len(points), -1)).all(1)
+    has_face = np.all(np.isfinite(points), axis=(1, 2))
     train_frames = np.concatenate([np.arange(first, train_end(first, end)) for first, end in job.ranges])
     code = read_posture(job.folder, job.n_frames, train_frames[has_face[train_frames]], job.progress)
     job.save("posture", posture=code)

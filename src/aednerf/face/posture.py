@@ -139,9 +139,9 @@ def posture_code(
 
     Returns:
         [T, P] float32. The first number has standard deviation 1 over the training frames, the others less; P is 0
-        where the torso is hardly seen or does not move.
+        where the torso is hardly seen or does not move, or there is no training frame.
     """
-    reference = _reference(frames(), parts(), np.asarray(train_frames))
+    reference = _reference(frames(), parts(), np.asarray(train_frames)) if len(train_frames) else None
     if reference is None:
         return np.zeros((n_frames, 0), np.float32)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
