@@ -60,7 +60,7 @@ def blurred(true: Cutout) -> NDArray[np.float32]:
     """Return the true person [H, W, 4], premultiplied, hardly out of focus: the halo of what looks nearly perfect."""
     alpha = true.alpha[..., None].astype(np.float32) / 255
     rgba = np.concatenate([true.colour.astype(np.float32) / 255 * alpha, alpha], axis=-1)
-    return cv2.GaussianBlur(rgba, (0, 0), OUT_OF_FOCUS_PX)
+    return cv2.GaussianBlur(rgba, (0, 0), OUT_OF_FOCUS_PX).astype(np.float32)
 
 
 def edge_ring(parts: NDArray[np.uint8]) -> NDArray[np.bool_]:

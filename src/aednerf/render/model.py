@@ -201,11 +201,12 @@ class AvatarModel(nn.Module):
     def _turn_under_light(self, moment: Moment) -> Tensor:
         """Return [1, 3]: the head's standardised turn as its shading sees it.
 
-        The light stays with the recording's camera. Where another camera looks, gloss moves as if the head had turned
-        by half of what the camera went around it, which is where a mirror would stand; matt skin shades little anyway.
+        The light stays with the recording's camera. Where another camera looks, matt skin keeps its colour, and gloss
+        moves as if the head had turned by half of what the camera went around it, which is where a mirror would stand:
+        a quarter is between the two.
         """
         around = rotvec_from_matrix(moment.view[None, :, :3])
-        turned = matrix_from_rotvec(0.5 * around) @ moment.rotation
+        turned = matrix_from_rotvec(0.25 * around) @ moment.rotation
         return self.pose_range.standardise(turned, moment.translation)[:, :3]
 
     def accelerate(self) -> bool:
