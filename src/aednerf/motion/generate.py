@@ -25,6 +25,7 @@ from aednerf.motion.closing import Closing
 from aednerf.motion.generic import GenericMouth
 from aednerf.motion.idle import IdleMotion
 from aednerf.motion.network import MotionConfig, MotionNetwork, MotionStream, MouthModel
+from aednerf.motion.seal import REACH, Seal, sealing
 from aednerf.motion.statistics import MotionStats
 from aednerf.speech.encoder import find_encoder
 
@@ -131,11 +132,13 @@ class SpokenMotion:
     def __init__(self, mouth: MouthModel, stats: MotionStats, emotion: EmotionTrack, options: MotionOptions) -> None:
         encoder = find_encoder(mouth.config.encoder)
         self._stats, self._emotion, self._options = stats, emotion, options
-        self._speech_in, self._n_ahead = encoder.speech, mouth.config.lookahead
+        self._speech_in, self._closed_lips_in = encoder.speech, encoder.closed_lips
+        self._n_ahead = mouth.config.lookahead
         self._encoder, self._mouth = encoder.stream(), MotionStream(mouth, encoder.silence)
         # The same sound as neutral speech tells where the lips close.
         has_emotion = any(each.vector()[0] < 1.0 for each in emotion.emotions)
         self._neutral_mouth = MotionStream(mouth, encoder.silence) if has_emotion else None
+        self._seal = Seal(stats.low[:N_EXPRESSION], stats.high[:N_EXPRESSION])
         self._closing = Closing(stats, encoder.tells_speech)
         self._idle = IdleMotion(stats, options.seed, options.blink)
         self._to_skip = max(0, round(options.audio_offset_s * SAMPLE_RATE_HZ))
@@ -143,6 +146,7 @@ class SpokenMotion:
         self._n_pushed = self._n_heard = self._n_rows = self._n_out = 0
         self._waiting: list[tuple[Array, ...]] = []
         self._speech: list[float] = []
+        self._closed_lips: list[Array] = [np.zeros_like(encoder.closed_lips(encoder.silence))] * REACH
         self._slow: Array | None = None
 
     def push(self, samples: np.ndarray) -> Motion:
@@ -172,6 +176,7 @@ class SpokenMotion:
         times = (self._n_rows + np.arange(len(features))) / FPS
         self._n_rows += len(features)
         self._speech += map(self._speech_in, features)
+        self._closed_lips += map(self._closed_lips_in, features)
         felt = plain = self._mouth.push(features, self._emotion.eased(times))
         if self._neutral_mouth is not None:
             plain = self._neutral_mouth.push(features, np.tile(Emotion().vector(), (len(features), 1)))
@@ -196,8 +201,7 @@ class SpokenMotion:
         stats, time_s = self._stats, self._n_out / FPS
         self._n_out += 1
         pose, idle = self._idle.frame()
-        speech = float(np.mean(self._speech[: self._n_ahead + 1]))
-        self._speech.pop(0)
+        speech, sealed = self._next_heard()
         gain, n_mouth = np.float32(self._options.mouth_gain), stats.n_mouth_residual
         rest, rest_residual = stats.rest[SPEECH_COLUMNS], stats.rest[N_EXPRESSION : N_EXPRESSION + n_mouth]
         expression, plain = np.zeros((2, N_EXPRESSION), np.float32)
@@ -207,6 +211,7 @@ class SpokenMotion:
         expression += self._emotion.eased(time_s) @ stats.emotion_offset
         expression, plain = np.clip((expression, plain), np.float32(0.0), np.float32(1.0))
         expression, closed = self._closing(expression, plain, speech)
+        expression = self._seal(expression, sealed * min(self._options.mouth_gain, 1.0))
         expression[SLOW_COLUMNS] = self._slowly(expression[SLOW_COLUMNS])
         # The model's mouthClose only means something against an open jaw.
         expression[MOUTH_CLOSE] = min(expression[MOUTH_CLOSE], expression[JAW_OPEN])
@@ -217,6 +222,14 @@ class SpokenMotion:
         code[n_mouth:] = stats.eye_residual @ np.append(expression[IDLE_COLUMNS], np.float32(1.0))
         rotation = Rotation.from_rotvec(pose[:3]).as_matrix() @ stats.mean_rotation
         return expression, np.clip(code, low, high), rotation.astype(np.float32), pose[3:]
+
+    def _next_heard(self) -> tuple[float, float]:
+        """Return for the next frame how surely somebody speaks, and how far an m, b or p closes the lips."""
+        speech = float(np.mean(self._speech[: self._n_ahead + 1]))
+        sealed = sealing(self._closed_lips[: REACH + 1 + min(REACH, self._n_ahead)], REACH)
+        self._speech.pop(0)
+        self._closed_lips.pop(0)
+        return speech, sealed
 
     def _slowly(self, wanted: Array) -> Array:
         """Return the slow columns of this frame, which follow what is wanted."""

@@ -31,7 +31,7 @@ from aednerf.speech.phone_network import (
     PhoneNetwork,
     PhoneNetworkConfig,
 )
-from aednerf.speech.phoneme import SILENCE
+from aednerf.speech.phoneme import BILABIALS, SILENCE
 from aednerf.speech.phones import PHONES
 
 NAME = "bundled"
@@ -45,6 +45,8 @@ N_BANDS = 20
 BUNDLED_DIM = STEPS_PER_ROW * (len(PHONES) + N_BANDS)
 BUNDLED_LOOKAHEAD_S = DELAY_ROWS / FPS + LOOKAHEAD_S
 """One row more than the log-mel features: 47.5 ms."""
+
+_CLOSED_LIPS = [PHONES.index(phone) for phone in BILABIALS]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,10 @@ class BundledEncoder:
     def speech(self, row: Array) -> float:
         """Return the probability [0, 1] that a row [124] is no silence, the mean of its steps."""
         return 1.0 - float(row.reshape(STEPS_PER_ROW, -1)[:, PHONES.index(SILENCE)].mean())
+
+    def closed_lips(self, row: Array) -> Array:
+        """Return [2] the probability of m, b and p together in each step of a row [124]."""
+        return row.reshape(STEPS_PER_ROW, -1)[:, _CLOSED_LIPS].sum(1)
 
     def stream(self) -> BundledStream:
         """Begin a stream."""

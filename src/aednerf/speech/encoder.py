@@ -65,6 +65,10 @@ class SpeechEncoder(Protocol):
         """Return in [0, 1] how surely somebody speaks in a row [D]; 0 where the rows do not say."""
         ...
 
+    def closed_lips(self, row: Array) -> Array:
+        """Return [parts] how surely an m, b or p is heard in equal parts of a row's frame; 0 where it does not say."""
+        ...
+
     def stream(self) -> SpeechStream:
         """Begin a stream."""
         ...
@@ -87,6 +91,10 @@ class LogMelEncoder:
     def speech(self, row: Array) -> float:
         """Return 0: loudness does not tell speech from noise."""
         return 0.0
+
+    def closed_lips(self, row: Array) -> Array:
+        """Return [1] zero: spectra alone do not say what is spoken."""
+        return np.zeros(1, np.float32)
 
     def stream(self) -> LogMel:
         """Begin a stream."""

@@ -85,6 +85,10 @@ class HubEncoder:
         """Return 0: the rows do not say."""
         return 0.0
 
+    def closed_lips(self, row: Array) -> Array:
+        """Return [1] zero: the rows do not say."""
+        return np.zeros(1, np.float32)
+
     def stream(self) -> HubStream:
         """Begin a stream."""
         return HubStream(self)
