@@ -1,4 +1,4 @@
-"""Lips close where an m, b or p is heard, in voices that nobody was fitted to; what is heard unsurely leaves them alone."""
+"""Lips close where an m, b or p is heard, in voices that nobody was fitted to; else they are left alone."""
 
 from __future__ import annotations
 

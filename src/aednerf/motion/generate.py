@@ -211,10 +211,10 @@ class SpokenMotion:
         expression += self._emotion.eased(time_s) @ stats.emotion_offset
         expression, plain = np.clip((expression, plain), np.float32(0.0), np.float32(1.0))
         expression, closed = self._closing(expression, plain, speech)
-        expression = self._seal(expression, sealed * min(self._options.mouth_gain, 1.0))
-        expression[SLOW_COLUMNS] = self._slowly(expression[SLOW_COLUMNS])
         # The model's mouthClose only means something against an open jaw.
         expression[MOUTH_CLOSE] = min(expression[MOUTH_CLOSE], expression[JAW_OPEN])
+        expression = self._seal(expression, sealed * min(self._options.mouth_gain, 1.0))
+        expression[SLOW_COLUMNS] = self._slowly(expression[SLOW_COLUMNS])
         low, high = stats.low[N_EXPRESSION:], stats.high[N_EXPRESSION:]
         code = np.empty_like(low)
         code[:n_mouth] = residual[:n_mouth] + closed * (plain_residual - residual)[:n_mouth]

@@ -1,9 +1,9 @@
 """Lips that m, b and p seal: they close where the sound says so surely, however little the mouth network moves them.
 
 A network that is fitted to a minute of speech moves the lips towards their mean: it hears a b, and stops short of the
-closure. What it reads says more: the encoder tells how surely each speech sound is heard, of voices and languages that
-the person never spoke. Where that is an m, b or p, the rest of the way is gone here, with the coefficients by which this
-person parts and closes the lips.
+closure. What it reads says more: the encoder tells how surely each sound is heard, also of voices and languages that
+the person never spoke. Where that is an m, b or p, the rest of the way is gone here, with the coefficients by which
+this person parts and closes the lips.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ REACH = 2
 """Frames each way in which a sound matters: those within `HOLD_S + RAMP_S`."""
 
 SEALED_MM = -0.6
-"""The gap by the table `GAP_BY` at which lips count as sealed: in the model's neutral face they are 0.8 mm apart, less in
-many people's, whose lips shall not go through each other."""
+"""The gap by the table `GAP_BY` at which lips count as sealed: in the mean neutral face they are 0.8 mm apart, in many
+people's less, and lips shall not go through each other."""
 
 LEAST_MM = 2.0
 """Coefficients that part the lips by less are left alone."""
@@ -57,7 +57,10 @@ class Seal:
         self._weight[JAW_OPEN] *= JAW_SHARE
 
     def __call__(self, expression: Array, share: float) -> Array:
-        """Return the expression [52] with so large a share in [0, 1] of the lips' opening taken back."""
+        """Return the expression [52] with so large a share in [0, 1] of the lips' opening taken back.
+
+        `mouthClose` must not be above `jawOpen`, and is not in the answer.
+        """
         to_close = share * max(float(expression @ GAP_BY) - SEALED_MM, 0.0)
         if to_close <= 0.0:
             return expression
