@@ -61,7 +61,17 @@ def test_a_foreign_folder_is_tracked_anew(mara: Capture, foreign: list[Path], tm
     found, rows = made.capture, exact(mara, CLIPS[0])
     clip = found.clips[0]
     assert (clip.name, clip.emotion, clip.intensity) == ("of_01-neutral", "sad", 0.25)
-    assert steps == {"frames", "survey", "landmarks", "head pose", "expression", "residual", "masks", "report"}
+    assert steps == {
+        "frames",
+        "survey",
+        "landmarks",
+        "head pose",
+        "expression",
+        "residual",
+        "masks",
+        "posture",
+        "report",
+    }
     assert found.tracking.valid.all() and found.manifest.consent == "test" and "hard edge" in made.notes[0]
     truth = mara.tracking.landmarks_px[rows]
     # MediaPipe's points against the mesh's own: measured 1.9 px of 256 in the mean.
