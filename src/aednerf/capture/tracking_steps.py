@@ -21,6 +21,7 @@ from aednerf.core.errors import InputError
 from aednerf.core.ordered import ordered_map, thread_count
 from aednerf.core.records import Camera
 from aednerf.face.correspondence import landmark_points
+from aednerf.face.eye_motion import steady_eyes
 from aednerf.face.fit_pictures import fit_pictures
 from aednerf.face.head_track import HeadTrack, track_head
 from aednerf.face.landmarks import Detection, FaceDetector
@@ -146,9 +147,18 @@ def fit_faces(job: Job) -> None:
         progress=lambda share: job.progress("expression", round(share * job.n_frames), job.n_frames),
     )  # fmt: skip
     job.save(
-        "fit", identity=fit.identity, offsets=fit.offsets, expression=fit.expression,
+        "fit", identity=fit.identity, offsets=fit.offsets, expression=steady_eyes(fit.expression, _uncut(job)),
         rotation=fit.poses.rotation, translation=fit.poses.translation, error_px=fit.error_px * (job.size / 512),
     )  # fmt: skip
+
+
+def _uncut(job: Job) -> list[tuple[int, int]]:
+    """Return the stretches of frames between cuts, in sequence."""
+    stretches = []
+    for (first, end), survey in zip(job.ranges, job.surveys, strict=True):
+        edges = [first, *(first + cut for cut in survey.shots.cuts), end]
+        stretches += itertools.pairwise(edges)
+    return stretches
 
 
 def code_residual(job: Job) -> None:
