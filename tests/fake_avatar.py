@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -79,9 +78,6 @@ class FakeVoice:
         left = frames_for_samples(n_samples) - n_frames
         if left > 0:
             yield self._motion(np.resize(held, (left, max(1, len(held)))), blink)
-
-    def with_expression(self, motion: Motion, expression: np.ndarray) -> Motion:
-        return replace(motion, expression=expression)
 
     def _motion(self, frames: np.ndarray, blink: bool) -> Motion:
         n = len(frames)

@@ -29,7 +29,7 @@ def person(n_idle: int = 300, starts: tuple[int, ...] = (0, 130), seed: int = 0)
     low[len(ARKIT_NAMES) :] = -1.0
     arrays = {
         "rest": np.full(N_COLUMNS, 0.02), "low": low, "high": high, "emotion_offset": offset,
-        "eye_residual": rng.normal(0, 0.5, (N_EYES, len(IDLE_COLUMNS) + 1)), "mean_rotation": np.eye(3),
+        "mean_rotation": np.eye(3),
         "mean_translation": np.array([0, 0, -1.2]), "idle": idle, "idle_starts": np.array(starts),
         "blink": np.array([20.0, 0.9, 0.8]),
     }  # fmt: skip

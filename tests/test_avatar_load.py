@@ -41,7 +41,7 @@ def statistics() -> MotionStats:
     return MotionStats(
         rest=np.zeros(n, np.float32), low=-np.ones(n, np.float32), high=np.ones(n, np.float32),
         emotion_offset=np.zeros((len(EMOTIONS), len(ARKIT_NAMES)), np.float32),
-        eye_residual=np.zeros((2, len(IDLE_COLUMNS) + 1), np.float32), mean_rotation=np.eye(3, dtype=np.float32),
+        mean_rotation=np.eye(3, dtype=np.float32),
         mean_translation=MEAN_POSITION, idle=idle, idle_starts=np.zeros(1, np.int32),
         blink=np.array([15, 1, 1], np.float32),
     )  # fmt: skip

@@ -19,6 +19,7 @@ from aednerf.field.torso import TorsoField
 from aednerf.field.warp import LowRankWarp
 
 SMALL = FieldConfig(
+    n_eye_basis=0,
     n_levels=3, base=4, finest=16, log2_entries=8, width=16, n_residual=4, n_basis=8, warp_resolution=24,
     mouth_resolution=20,
     occupancy_resolution=16, torso_levels=3, torso_finest=32, torso_log2_entries=8, torso_width=16,

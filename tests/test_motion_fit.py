@@ -79,7 +79,7 @@ def test_a_silent_capture_gets_a_generic_mouth_and_says_so(tmp_path: Path) -> No
 
 
 def test_statistics_say_what_was_recorded(capture: Capture) -> None:
-    stats, train = measure(capture, 2), capture.motion(capture.train_frames)
+    stats, train = measure(capture), capture.motion(capture.train_frames)
     assert stats.rest[JAW_OPEN] < 0.02
     np.testing.assert_allclose(stats.mean_translation, train.translation.mean(0), atol=1e-6)
     rate, left, right = stats.blink
@@ -93,18 +93,18 @@ def test_a_cut_starts_a_new_stretch_and_a_nod_does_not(capture: Capture, monkeyp
     kept = translation.copy()
     try:
         translation[150:] += 0.03
-        assert measure(capture, 2).idle_starts.tolist() == [0, 40, 148]
+        assert measure(capture).idle_starts.tolist() == [0, 40, 148]
     finally:
         translation[:] = kept
 
 
 def test_a_head_that_shows_its_sides_does_not_idle_so(capture: Capture) -> None:
     rotation = capture.tracking.rotation
-    kept, plain = rotation.copy(), measure(capture, 2)
+    kept, plain = rotation.copy(), measure(capture)
     try:
         for frame in range(100, 110):
             rotation[frame] = Rotation.from_euler("y", 34, degrees=True).as_matrix() @ kept[frame]
-        stats = measure(capture, 2)
+        stats = measure(capture)
     finally:
         rotation[:] = kept
     assert stats.idle_starts.tolist() == [0, 40, 73]

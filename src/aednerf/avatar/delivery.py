@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from aednerf.avatar.expression import ExpressionEdit
 from aednerf.avatar.sound import Samples
 from aednerf.core.errors import InputError
-from aednerf.core.records import Array, Emotion, Motion
+from aednerf.core.records import Emotion, Motion
 from aednerf.emotion.space import EmotionTrack, parse
 from aednerf.motion.generate import MotionOptions
 
@@ -23,10 +25,6 @@ class Voice(Protocol):
         mouth_gain: float = 1.0, audio_offset_s: float = 0.0,
     ) -> Iterator[Motion]:  # fmt: skip
         """Yield the motion piece by piece, while the sound is read."""
-        ...
-
-    def with_expression(self, motion: Motion, expression: Array) -> Motion:
-        """Return a motion of the person with other expressions [T, 52], and with what follows from them."""
         ...
 
 
@@ -46,7 +44,9 @@ class Delivery:
             chunks, self.emotion, blink=o.blink, seed=o.seed, mouth_gain=o.mouth_gain, audio_offset_s=o.audio_offset_s
         ):
             if self.edit is not None:
-                motion = voice.with_expression(motion, self.edit.apply(motion.expression, first))
+                # The residual tells of the mouth as it was.
+                residual = np.zeros_like(motion.residual) if self.edit.moves_mouth else motion.residual
+                motion = replace(motion, expression=self.edit.apply(motion.expression, first), residual=residual)
             yield motion
             first += len(motion)
 

@@ -24,7 +24,7 @@ import numpy as np
 from aednerf.core.errors import InputError
 from aednerf.core.files import read_json
 from aednerf.core.records import ARKIT_NAMES, Array, Motion
-from aednerf.motion.channels import JAW_OPEN, MOUTH_CLOSE
+from aednerf.motion.channels import JAW_OPEN, MOUTH_CLOSE, SPEECH_COLUMNS
 from aednerf.motion.files import load_motion
 
 ExpressionSpec = str | Path | Mapping[str, Any] | Motion
@@ -42,6 +42,12 @@ class ExpressionEdit:
 
     addition: Array
     """[N, 52] frame by frame, the last row held."""
+
+    @property
+    def moves_mouth(self) -> bool:
+        """Whether anything that speech moves is changed."""
+        scale, addition = self.scale[SPEECH_COLUMNS], self.addition[:, SPEECH_COLUMNS]
+        return bool((scale != 1.0).any() or addition.any())
 
     def apply(self, expression: Array, first: int) -> Array:
         """Return the expressions [T, 52] changed; `first` is the number of their first frame in the speech."""

@@ -6,7 +6,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from aednerf.core.errors import InputError
+from aednerf.core.records import ARKIT_NAMES
 from aednerf.ops.hashgrid import GridLevels
+
+N_EXPRESSION = len(ARKIT_NAMES)
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,16 @@ class FieldConfig:
     """Width of the head's MLP."""
     n_residual: int = 32
     """Numbers in the person's residual code."""
+    n_halves: int = 0
+    """Halves of the residual code, mouth and eyes, that the field can tell to be missing; 0 takes them for zeros."""
     n_posture: int = 0
     """Numbers in the torso's posture code; 0 where the capture has none: it then follows the head's pose alone."""
     n_basis: int = 16
     """Basis displacements of the warp, over the whole head."""
     n_mouth_basis: int = 24
     """Those of its refinement around the mouth."""
+    n_eye_basis: int = 12
+    """Basis features around the eyes that a frame's code blends; 0 has none."""
     warp_resolution: int = 32
     """Nodes an edge of a basis displacement over the whole box."""
     mouth_resolution: int = 24
@@ -53,6 +60,11 @@ class FieldConfig:
     """Shots of the recording; the torso sits differently in each."""
     shown_shot: int = 0
     """The shot whose posture is shown unless another is asked for."""
+
+    @property
+    def n_code(self) -> int:
+        """Numbers that a frame's expression and residual become (`field.code`)."""
+        return N_EXPRESSION + self.n_residual + self.n_halves * (N_EXPRESSION + 1)
 
     @property
     def head_grid(self) -> GridLevels:
@@ -84,7 +96,7 @@ class FieldConfig:
                 raise InputError(f"Field setting {name} must lie in [{low}, {high}], got {value!r}.")
             if known[name].type == "int" and not isinstance(value, int):
                 raise InputError(f"Field setting {name} must be a whole number, got {value!r}.")
-        config = FieldConfig(**values)
+        config = FieldConfig(**{"n_eye_basis": 0, **values})  # avatars made before there were such features
         if config.occupancy_resolution % 2:
             raise InputError(f"Field setting occupancy_resolution must be even, got {config.occupancy_resolution}.")
         if config.shown_shot >= config.n_shots:
@@ -94,7 +106,8 @@ class FieldConfig:
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "n_levels": (1, 24), "base": (2, 128), "finest": (2, 4096), "log2_entries": (8, 20), "width": (8, 256),
-    "n_residual": (0, 32), "n_posture": (0, 16), "n_basis": (1, 64), "n_mouth_basis": (1, 64),
+    "n_residual": (0, 32), "n_halves": (0, 2), "n_posture": (0, 16), "n_basis": (1, 64),
+    "n_mouth_basis": (1, 64), "n_eye_basis": (0, 64),
     "warp_resolution": (2, 64), "mouth_resolution": (2, 64), "warp_steps": (0, 10),
     "occupancy_resolution": (16, 256), "step_m": (0.0002, 0.05), "torso_levels": (1, 24),
     "torso_finest": (2, 4096), "torso_log2_entries": (8, 20), "torso_width": (8, 256),

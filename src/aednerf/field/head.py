@@ -11,8 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from aednerf.core.records import ARKIT_NAMES
+from aednerf.field.code import field_code
 from aednerf.field.config import FieldConfig
+from aednerf.field.eyes import N_FEATURES, EyeFeatures
 from aednerf.field.warp import FrameWarp, LowRankWarp
 from aednerf.ops.hashgrid import HashGrid
 
@@ -34,6 +35,7 @@ class HeadState(NamedTuple):
     turn: Tensor
     """[B, 3] the head's standardised turn from its mean pose, for the shading."""
     warp: FrameWarp
+    eyes: Tensor | None
 
 
 class HeadField(nn.Module):
@@ -43,10 +45,13 @@ class HeadField(nn.Module):
         super().__init__()
         self.grid = HashGrid(config.head_grid)
         self.warp = LowRankWarp(config)
-        self.condition = nn.Linear(len(ARKIT_NAMES) + config.n_residual, config.width)
+        self.n_halves = config.n_halves
+        self.condition = nn.Linear(config.n_code, config.width)
         nn.init.normal_(self.condition.weight, std=0.1)
         nn.init.zeros_(self.condition.bias)
-        self.first = nn.Linear(self.grid.n_outputs, config.width, bias=False)
+        self.eyes = EyeFeatures(config) if config.n_eye_basis else None
+        n_inputs = self.grid.n_outputs + (N_FEATURES if config.n_eye_basis else 0)
+        self.first = nn.Linear(n_inputs, config.width, bias=False)
         self.hidden = nn.Linear(config.width, config.width)
         self.last = nn.Linear(config.width, 4 + 9)
         with torch.no_grad():
@@ -61,8 +66,10 @@ class HeadField(nn.Module):
             residual: [B, K] the person's residual code.
             turn: [B, 3] the head's standardised turn (`PoseRange.standardise`), 0 at the mean pose.
         """
-        bias = self.condition(torch.cat([EXPRESSION_SCALE * expression, residual], dim=-1))
-        return HeadState(bias, turn, self.warp.prepare(torch.cat([expression, residual], dim=-1)))
+        code = field_code(EXPRESSION_SCALE * expression, residual, self.n_halves)
+        eyes = None if self.eyes is None else self.eyes.blend(code)
+        warp = self.warp.prepare(field_code(expression, residual, self.n_halves))
+        return HeadState(self.condition(code), turn, warp, eyes)
 
     def forward(self, points: Tensor, state: HeadState) -> tuple[Tensor, Tensor]:
         """Evaluate the field.
@@ -77,6 +84,8 @@ class HeadField(nn.Module):
         n_frames, n_points, _ = points.shape
         canonical = self.warp(points, state.warp)
         encoded = self.grid((canonical.reshape(-1, 3) + 1) / 2)
+        if self.eyes is not None and state.eyes is not None:
+            encoded = torch.cat([encoded, self.eyes.sample(state.eyes, points).flatten(0, 1).to(encoded.dtype)], dim=-1)
         with torch.autocast(points.device.type, torch.bfloat16, enabled=points.device.type == "cuda"):
             hidden = self.first(encoded).view(n_frames, n_points, self.first.out_features) + state.bias.unsqueeze(1)
             hidden = torch.relu(self.hidden(torch.relu(hidden)))

@@ -1,7 +1,7 @@
 """The low-rank warp from the observed head to the canonical one.
 
 A few basis displacements on a coarse grid over the head, and on a finer one around the mouth, blended once a frame by
-b = A [expression, residual], move canonical points to where they are seen. They begin as the face model's own
+b = A code, move canonical points to where they are seen. They begin as the face model's own
 blendshapes, spread smoothly from its surface into space, so that an expression that the recording never shows still
 moves the right places. Each grid has a basis of its own: a rolled lip moves little of a head, but what people look at.
 
@@ -65,7 +65,7 @@ class BasisGrid(nn.Module):
         return _nodes(self.basis.shape[-1]) * self.extent.cpu() + self.centre.cpu()
 
     def blend(self, code: Tensor) -> Tensor:
-        """Blend the displacement of B frames from their codes [B, 52 + K]: [B, 3, R, R, R]."""
+        """Blend the displacement of B frames from their codes [B, C]: [B, 3, R, R, R]."""
         weights = torch.nn.functional.linear(code, self.mix)
         blended = (weights @ self.basis.flatten(1)).view(-1, *self.basis.shape[1:])
         return blended * _window(self.basis.shape[-1], code.device) if self.is_detail else blended
@@ -108,10 +108,9 @@ class LowRankWarp(nn.Module):
 
     def __init__(self, config: FieldConfig) -> None:
         super().__init__()
-        n_code = len(ARKIT_NAMES) + config.n_residual
         self.n_steps = config.warp_steps
-        self.whole = BasisGrid(config.n_basis, config.warp_resolution, n_code, is_detail=False)
-        self.mouth = BasisGrid(config.n_mouth_basis, config.mouth_resolution, n_code, is_detail=True)
+        self.whole = BasisGrid(config.n_basis, config.warp_resolution, config.n_code, is_detail=False)
+        self.mouth = BasisGrid(config.n_mouth_basis, config.mouth_resolution, config.n_code, is_detail=True)
 
     @property
     def grids(self) -> tuple[BasisGrid, BasisGrid]:
@@ -119,7 +118,7 @@ class LowRankWarp(nn.Module):
         return self.whole, self.mouth
 
     def prepare(self, code: Tensor) -> FrameWarp:
-        """Blend the displacement of B frames from their codes [B, 52 + K]."""
+        """Blend the displacement of B frames from their codes [B, C]."""
         return FrameWarp(*(grid.blend(code) for grid in self.grids))
 
     def forward(self, points: Tensor, frame: FrameWarp) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -110,18 +110,6 @@ class MotionGenerator:
         if len(motion := stream.flush()):
             yield motion
 
-    def with_expression(self, motion: Motion, expression: Array) -> Motion:
-        """Return a motion with other expressions [T, 52]; the eyes' residual follows brows, lids and gaze.
-
-        The mouth's residual stays: it belongs to the speech.
-        """
-        stats, n_mouth = self.stats, self.stats.n_mouth_residual
-        change = (expression - motion.expression)[:, IDLE_COLUMNS]
-        residual = motion.residual.copy()
-        residual[:, n_mouth:] += change @ stats.eye_residual[:, :-1].T
-        residual = np.clip(residual, stats.low[N_EXPRESSION:], stats.high[N_EXPRESSION:])
-        return replace(motion, expression=expression, residual=residual)
-
 
 class SpokenMotion:
     """One stream of sound that becomes motion: one frame per 640 samples, `frames_for_samples(total)` in all.
@@ -133,7 +121,7 @@ class SpokenMotion:
         encoder = find_encoder(mouth.config.encoder)
         self._stats, self._emotion, self._options = stats, emotion, options
         self._speech_in, self._closed_lips_in = encoder.speech, encoder.closed_lips
-        self._n_ahead = mouth.config.lookahead
+        self._n_ahead, self._n_mouth = mouth.config.lookahead, mouth.config.n_mouth_residual
         self._encoder, self._mouth = encoder.stream(), MotionStream(mouth, encoder.silence)
         # The same sound as neutral speech tells where the lips close.
         has_emotion = any(each.vector()[0] < 1.0 for each in emotion.emotions)
@@ -202,7 +190,7 @@ class SpokenMotion:
         self._n_out += 1
         pose, idle = self._idle.frame()
         speech, sealed = self._next_heard()
-        gain, n_mouth = np.float32(self._options.mouth_gain), stats.n_mouth_residual
+        gain, n_mouth = np.float32(self._options.mouth_gain), self._n_mouth
         rest, rest_residual = stats.rest[SPEECH_COLUMNS], stats.rest[N_EXPRESSION : N_EXPRESSION + n_mouth]
         expression, plain = np.zeros((2, N_EXPRESSION), np.float32)
         for row, spoken in ((expression, mouth), (plain, plain_mouth)):
@@ -216,10 +204,9 @@ class SpokenMotion:
         expression = self._seal(expression, sealed * min(self._options.mouth_gain, 1.0))
         expression[SLOW_COLUMNS] = self._slowly(expression[SLOW_COLUMNS])
         low, high = stats.low[N_EXPRESSION:], stats.high[N_EXPRESSION:]
-        code = np.empty_like(low)
+        code = np.zeros_like(low)
         code[:n_mouth] = residual[:n_mouth] + closed * (plain_residual - residual)[:n_mouth]
         code[:n_mouth] = rest_residual + gain * (code[:n_mouth] - rest_residual)
-        code[n_mouth:] = stats.eye_residual @ np.append(expression[IDLE_COLUMNS], np.float32(1.0))
         rotation = Rotation.from_rotvec(pose[:3]).as_matrix() @ stats.mean_rotation
         return expression, np.clip(code, low, high), rotation.astype(np.float32), pose[3:]
 

@@ -32,9 +32,6 @@ class MotionStats:
     emotion_offset: Array
     """[8, 52] added to the expression, weighted by the emotion vector; row 0 (neutral) is zero."""
 
-    eye_residual: Array
-    """[K - mouth, 20] an affine map from the 19 idle columns (and a 1) to the eyes' residual numbers."""
-
     mean_rotation: Array
     """[3, 3] head to camera."""
 
@@ -54,7 +51,7 @@ class MotionStats:
         n_columns, n_idle = len(ARKIT_NAMES) + self.n_residual, len(IDLE_COLUMNS)
         shapes = {
             "low": (n_columns,), "high": (n_columns,), "emotion_offset": (len(EMOTIONS), len(ARKIT_NAMES)),
-            "eye_residual": (len(self.eye_residual), n_idle + 1), "mean_rotation": (3, 3), "mean_translation": (3,),
+            "mean_rotation": (3, 3), "mean_translation": (3,),
             "idle": (len(self.idle), N_POSE + n_idle), "blink": (3,),
         }  # fmt: skip
         for name, shape in shapes.items():
@@ -62,10 +59,8 @@ class MotionStats:
                 raise InputError(
                     f"Motion statistics: {name} must be {list(shape)}, got {list(getattr(self, name).shape)}."
                 )
-        if self.n_residual < 0 or len(self.eye_residual) > self.n_residual:
-            raise InputError(
-                f"Motion statistics: {len(self.eye_residual)} eye numbers do not fit a residual of {self.n_residual}."
-            )
+        if self.n_residual < 0:
+            raise InputError(f"Motion statistics: rest must have at least {len(ARKIT_NAMES)} numbers.")
         starts = self.idle_starts
         if not len(self.idle) or starts.ndim != 1 or not len(starts) or starts[0] != 0 or starts[-1] >= len(self.idle):
             raise InputError(f"Motion statistics: the idle pool of {len(self.idle)} rows has no valid starts.")
@@ -76,11 +71,6 @@ class MotionStats:
     def n_residual(self) -> int:
         """K, the length of the residual code."""
         return self.rest.shape[-1] - len(ARKIT_NAMES)
-
-    @property
-    def n_mouth_residual(self) -> int:
-        """How many residual numbers, from the first, belong to the mouth."""
-        return self.n_residual - len(self.eye_residual)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return the statistics as arrays by name, for a tensor file."""

@@ -15,13 +15,13 @@ class RayBatch:
 
     n_frames: int = 8
     """Frames a step."""
-    n_head: int = 512
+    n_head: int = 1024
     """Rays a frame in the head's box."""
-    mouth_patch_px: int = 16
+    mouth_patch_px: int = 24
     """Edge of the square of rays in the mouth's box, contiguous for the structural loss."""
-    n_eyes: int = 256
+    n_eyes: int = 512
     """Rays a frame in the eyes' boxes."""
-    n_picture: int = 128
+    n_picture: int = 512
     """Rays a frame anywhere, mostly for the torso."""
     n_slots: int = 40
     """Samples a ray has at most."""
@@ -75,14 +75,18 @@ class Preset:
     batch: RayBatch = RayBatch()
     loss: LossWeights = LossWeights()
     rate: LearningRates = LearningRates()
+    coarser: float = 1.0
+    """How many times further apart the samples lie in training than in a picture."""
     warm_up_share: float = 0.12
     """The part of the steps in which the samples' distance shrinks to the final one and all cells count as occupied."""
     hollow_share: float = 0.75
     """The part of the steps after which the cells that can never be seen are left out."""
     occupancy_every: int = 16
     """Steps between two refreshes of the occupancy grid."""
-    residual_dropped: float = 0.3
+    residual_dropped: float = 0.25
     """How often a frame's residual code is zeroed, so that the field works without it."""
+    half_dropped: float = 0.1
+    """How often the mouth's half of it is, and as often the eyes'."""
     residual_noise: float = 0.15
     """Noise on the residual code: free on unseen frames, and better mouths."""
     expression_noise: float = 0.03
@@ -108,14 +112,15 @@ PRESETS: dict[str, Preset] = {
         max_size=256,
         field=FieldConfig(
             n_levels=7, base=12, finest=160, log2_entries=15, width=32, n_basis=12, n_mouth_basis=20,
-            warp_resolution=24, mouth_resolution=16, warp_steps=2, occupancy_resolution=128,
-            step_m=0.005, torso_levels=6, torso_finest=160, torso_log2_entries=13, torso_width=32,
+            n_eye_basis=0, warp_resolution=24, mouth_resolution=16, warp_steps=2, occupancy_resolution=128,
+            step_m=0.0025, torso_levels=6, torso_finest=160, torso_log2_entries=13, torso_width=32,
         ),
         batch=RayBatch(n_frames=4, n_head=256, mouth_patch_px=16, n_eyes=64, n_picture=96, n_slots=16),
         loss=LossWeights(spread=0.2),
         rate=LearningRates(
             head_grid=3e-2, head_mlp=1e-2, warp=6e-4, mix=4e-3, torso_grid=3e-2, torso_mlp=5e-3,
         ),
+        coarser=2.0,
         occupancy_every=32,
         expression_noise=0.015,
         backdrop_share=0.0,

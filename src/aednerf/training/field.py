@@ -94,8 +94,9 @@ def fit_field(
 def _field_for(capture: Capture, config: FieldConfig) -> FieldConfig:
     """Return the field's configuration with what the capture decides: the codes, and the longest shot to show."""
     lengths = [shot.end - shot.first for shot in capture.shots]
+    n_residual = capture.tracking.residual.shape[1]
     return replace(
-        config, n_residual=capture.tracking.residual.shape[1], n_posture=capture.tracking.posture.shape[1],
+        config, n_residual=n_residual, n_halves=2 if n_residual else 0, n_posture=capture.tracking.posture.shape[1],
         n_shots=len(lengths), shown_shot=lengths.index(max(lengths)),
     )  # fmt: skip
 
@@ -104,6 +105,8 @@ def _new_model(capture: Capture, preset: Preset, frames: FrameStore) -> AvatarMo
     model = AvatarModel(preset.field)
     expression = frames.expression.cpu()
     model.head.warp.start_from_face(capture.face.points, capture.face.deltas, expression.std(0, correction=0).numpy())
+    if model.head.eyes is not None:
+        model.head.eyes.place(capture.face.points, capture.face.deltas)
     model.to(frames.images.device)
     model.pose_range.fit(frames.rotation, frames.translation)
     model.learn_usual_posture(frames.rotation, frames.translation, frames.posture)

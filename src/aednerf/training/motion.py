@@ -96,12 +96,13 @@ def fit_motion(
     n_mouth = n_residual // 2 if n_mouth_residual is None else n_mouth_residual
     if not len(capture.train_frames):
         raise InputError(f"{capture.path} has no valid training frames: its report says why.")
-    stats = measure(capture, n_mouth)
-    takes = _takes(capture, stats)
+    stats = measure(capture)
+    columns = speech_columns(n_mouth)
+    takes = _takes(capture, columns)
     moods = moods_of(takes)
     n_known = int(sum(take.known.sum() for take in takes))
     if n_known < MIN_SPEECH_FRAMES:
-        generic = GenericMouth(MotionConfig("generic", n_residual=n_residual, n_mouth_residual=n_mouth))
+        generic = GenericMouth(MotionConfig("generic", n_residual=n_residual))
         generic.rest.copy_(torch.from_numpy(stats.rest))
         warning = (
             f"Only {n_known / FPS:.1f} s of the recording have both sound and a face, at least "
@@ -112,17 +113,16 @@ def fit_motion(
     speech = find_encoder(shape.encoder)
     config = replace(shape, n_features=speech.dim, n_residual=n_residual, n_mouth_residual=n_mouth)
     settings = MotionTraining(steps=min(400, max(150, n_known // 3)) if steps is None else steps)
-    takes = [take.resting(stats.rest[_columns(stats)], moods) for take in takes]
+    takes = [take.resting(stats.rest[columns], moods) for take in takes]
     metric = _metric(capture.face, takes, n_mouth)
     fit = _Fit(config, settings, stats, takes, moods, speech, metric, seed, torch.device(device))
     network, record = fit.run(progress, budget_s)
     return network, stats, record
 
 
-def _takes(capture: Capture, stats: MotionStats) -> list[Take]:
+def _takes(capture: Capture, columns: np.ndarray) -> list[Take]:
     """Return the training part of every clip that has sound."""
     takes = []
-    columns = _columns(stats)
     for index, clip in enumerate(capture.clips):
         audio = capture.audio(index)
         if audio is None or clip.train_end == clip.first:
@@ -141,9 +141,9 @@ def _takes(capture: Capture, stats: MotionStats) -> list[Take]:
     return takes
 
 
-def _columns(stats: MotionStats) -> np.ndarray:
-    """Return the columns of [52 + K] that speech drives."""
-    return np.concatenate([SPEECH_COLUMNS, N_EXPRESSION + np.arange(stats.n_mouth_residual)])
+def speech_columns(n_mouth: int) -> np.ndarray:
+    """Return the columns of [52 + K] that speech drives, with the first `n_mouth` numbers of the residual."""
+    return np.concatenate([SPEECH_COLUMNS, N_EXPRESSION + np.arange(n_mouth)])
 
 
 def _metric(face: FaceTable, takes: list[Take], n_mouth: int) -> Array:
@@ -196,7 +196,7 @@ class _Fit:
         ]  # fmt: skip
         copies = [varied(take, self.random) for _ in range(settings.copies) for take in train]
         self.pool = [self._padded(rows_of(take, encoder), 0) for take in [*train, *train, *copies]]
-        rest = stats.rest[_columns(stats)]
+        rest = stats.rest[speech_columns(config.n_mouth_residual)]
         feelings = [takes[i % len(takes)].emotion for i in range(12)]
         moody = [(rest + e @ moods).astype(np.float32) for e in feelings]
         quiet = [silence(2 * settings.frames, at, e, self.random) for at, e in zip(moody, feelings, strict=True)]

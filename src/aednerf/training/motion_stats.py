@@ -27,12 +27,11 @@ DEFAULT_BLINK = (15.0, 0.8, 0.8)
 """Blinks a minute and depth of the lids for a recording in which nobody blinks."""
 
 
-def measure(capture: Capture, n_mouth_residual: int) -> MotionStats:
+def measure(capture: Capture) -> MotionStats:
     """Return the person's statistics.
 
     Args:
         capture: of which only the training frames are looked at.
-        n_mouth_residual: how many residual numbers, from the first, belong to the mouth.
     """
     frames = capture.train_frames
     motion = capture.motion(frames)
@@ -45,8 +44,7 @@ def measure(capture: Capture, n_mouth_residual: int) -> MotionStats:
     return MotionStats(
         rest=rest, low=np.quantile(values, 0.002, axis=0).astype(np.float32), high=high,
         emotion_offset=_emotion_offsets(capture, rest[:N_EXPRESSION], high[:N_EXPRESSION]),
-        eye_residual=_eye_residual(motion, n_mouth_residual), mean_rotation=mean_rotation,
-        mean_translation=mean_translation, idle=idle, idle_starts=starts, blink=blink,
+        mean_rotation=mean_rotation, mean_translation=mean_translation, idle=idle, idle_starts=starts, blink=blink,
     )  # fmt: skip
 
 
@@ -151,17 +149,6 @@ def _recorded_shifts(capture: Capture) -> dict[str, Array]:
         return {label: np.zeros(N_EXPRESSION, np.float32) for label in means if label != "neutral"}
     neutral = means["neutral"][0] if "neutral" in means else np.mean([mean for mean, _ in means.values()], axis=0)
     return {label: (mean - neutral) / intensity for label, (mean, intensity) in means.items() if label != "neutral"}
-
-
-def _eye_residual(motion: Motion, n_mouth: int) -> Array:
-    """Return [K - mouth, 20] the ridge regression of the eyes' residual numbers on brows, lids and gaze."""
-    target = motion.residual[:, n_mouth:].astype(np.float64)
-    columns = motion.expression[:, IDLE_COLUMNS].astype(np.float64)
-    centre, mean = columns.mean(0), target.mean(0)
-    spread = columns - centre
-    ridge = spread.T @ spread + 0.01 * len(spread) * max(float(spread.var(0).mean()), 1e-6) * np.eye(spread.shape[1])
-    slope = np.linalg.solve(ridge, spread.T @ (target - mean)).T
-    return np.concatenate([slope, (mean - slope @ centre)[:, None]], axis=1).astype(np.float32)
 
 
 def _idle_pool(capture: Capture, frames: np.ndarray, mean_rotation: Array) -> tuple[Array, np.ndarray, Array]:

@@ -37,7 +37,8 @@ class FieldStep:
         device = frames.images.device
         self.scale = torch.ones((), device=device)
         self.expression_noise = _expression_noise(preset, surface)
-        self.final_step = preset.field.step_m / HEAD_BOX_HALF_M
+        self.step_m = preset.field.step_m * preset.coarser
+        self.final_step = self.step_m / HEAD_BOX_HALF_M
         self.n_candidates = _candidates(model, self.final_step)
         self.head = torch.compile(model.head.forward, dynamic=False) if is_compiled else model.head.forward
 
@@ -112,12 +113,17 @@ class FieldStep:
         return torch.where(is_other, person + (1 - alpha) * colour, truth), torch.where(is_other, colour, plate)
 
     def _codes(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the frames' expressions and residuals, with noise, and some residuals zeroed."""
+        """Return the frames' expressions and residuals, with noise, and some halves of residuals zeroed."""
         preset = self.preset
         expression, residual = self.frames.expression[chosen], self.frames.residual[chosen]
         expression = expression + self.expression_noise * torch.randn_like(expression)
-        keep = torch.rand(len(chosen), 1, device=chosen.device) >= preset.residual_dropped
-        return expression, (residual + preset.residual_noise * torch.randn_like(residual)) * keep
+        residual = residual + preset.residual_noise * torch.randn_like(residual)
+        draw = torch.rand(len(chosen), 1, device=chosen.device)
+        has_no_mouth = draw < preset.residual_dropped + preset.half_dropped
+        has_no_eyes = (draw < preset.residual_dropped) | (draw >= 1 - preset.half_dropped)
+        half = residual.shape[1] // 2
+        gone = torch.cat([has_no_mouth.expand(-1, half), has_no_eyes.expand(-1, residual.shape[1] - half)], dim=1)
+        return expression, residual.masked_fill(gone, 0.0)
 
     def _structure(self, picture: Tensor, truth: Tensor) -> Tensor:
         edge = self.preset.batch.mouth_patch_px
@@ -151,7 +157,7 @@ class FieldStep:
             torch.zeros(n_frames, 3, device=device),
         )
         density, _ = self.model.head(points.view(n_frames, -1, 3), state)
-        occupancy.update(cells, density.reshape(-1), self.preset.field.step_m, keep)
+        occupancy.update(cells, density.reshape(-1), self.step_m, keep)
 
 
 def _expression_noise(preset: Preset, surface: FaceSurface) -> Tensor:
