@@ -135,7 +135,7 @@ def test_training_needs_no_face_model(capture, monkeypatch, tmp_path):
     monkeypatch.delenv("AEDNERF_ASSETS", raising=False)
     monkeypatch.setenv("AEDNERF_CACHE", str(tmp_path / "cache"))
     assert capture.face.deltas.shape[0] == len(ARKIT_NAMES)
-    assert len(capture.train_frames) > 500 and measure(capture, 0) is not None
+    assert len(capture.train_frames) > 500 and measure(capture) is not None
     assert not (tmp_path / "cache").exists()
 
 
