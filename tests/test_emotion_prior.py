@@ -60,7 +60,7 @@ def test_what_was_recorded_tells_how_expressive_the_person_is() -> None:
 
 def test_a_neutral_recording_still_shows_all_seven(tmp_path: Path) -> None:
     capture = make_tiny_capture(tmp_path / "neutral", size=16, n_frames=60)
-    offsets = measure(capture, 2).emotion_offset
+    offsets = measure(capture).emotion_offset
     assert not offsets[0].any()
     for row, label in enumerate(EMOTIONS[1:], start=1):
         along = offsets[row] @ prior(label) / np.linalg.norm(offsets[row]) / np.linalg.norm(prior(label))
@@ -70,7 +70,7 @@ def test_a_neutral_recording_still_shows_all_seven(tmp_path: Path) -> None:
 
 def test_what_was_recorded_is_not_replaced(tmp_path: Path) -> None:
     capture = make_tiny_capture(tmp_path / "six", size=16, n_frames=33, clips=6)  # neutral to happy
-    offsets = measure(capture, 2).emotion_offset
+    offsets = measure(capture).emotion_offset
     for row, label in enumerate(EMOTIONS):
         if row < 6:  # the mouth of what was heard is the network's
             assert not offsets[row][SPEECH_COLUMNS].any()
