@@ -31,6 +31,8 @@ from aednerf.core.files import atomic_folder, atomic_path, require_absent
 from aednerf.core.records import ARKIT_NAMES, Camera
 
 SCHEMA_VERSION = 2
+_PACKED = ("weights.safetensors",)
+"""Files that become smaller: displacements are zeros far from the face."""
 _CAMERA = ("focal_px", "cx", "cy", "width", "height")
 MAX_PLACE = 10_000_000
 HALF_SECTIONS = ("field.", "motion.")
@@ -145,11 +147,12 @@ def save_bundle(
     with atomic_path(path) as temporary, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         _write_files(folder, bundle, preview_video)
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        with zipfile.ZipFile(temporary, "w") as archive:
             for name in MAX_BYTES:
                 if (folder / name).exists():  # a fixed time, so that equal avatars are equal files
                     info = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
-                    archive.writestr(info, (folder / name).read_bytes())
+                    packing = zipfile.ZIP_DEFLATED if name in _PACKED else zipfile.ZIP_STORED
+                    archive.writestr(info, (folder / name).read_bytes(), packing)
     return path
 
 

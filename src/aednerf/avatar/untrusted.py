@@ -24,7 +24,7 @@ from aednerf.core.errors import InputError
 
 MAX_BYTES = {
     "avatar.json": 1 << 20,
-    "weights.safetensors": 16_000_000,
+    "weights.safetensors": 32_000_000,
     "background.png": 48 << 20,
     "preview.png": 48 << 20,
     "preview.mp4": 64 << 20,

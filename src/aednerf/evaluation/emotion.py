@@ -90,7 +90,8 @@ def measure_emotion(
         folder: Where the pictures go.
         reader: Reads the faces of rendered and recorded pictures alike.
         audio: The speech, one after the other; none takes the sound of the recording's longest neutral clip.
-        others: Captures of other people with emotions, to learn a judge from.
+        others: Captures of other people with emotions, to learn a judge from; an emotion that the recording does not
+            show is compared with the mean of theirs.
         max_frames: Only the first so many frames of the speech.
         progress: Called after every picture.
 
@@ -101,6 +102,7 @@ def measure_emotion(
         raise InputError(f"Faces cannot be read from pictures here: {reader.reason}. `aednerf doctor` says more.")
     stage = _Stage(avatar, capture, reader, _speech(capture, audio, max_frames), progress)
     recorded, tracked = stage.recorded(capture), recorded_shifts(capture)
+    people = [_of_other(each, reader, progress) for each in others]
     sheet = EmotionSheet(INTENSITIES)
     neutral, _ = stage.act("neutral", 1.0)
     figures, shown = [], {"neutral": neutral.moments(neutral.mean, MOMENT_FRAMES)}
@@ -111,13 +113,16 @@ def measure_emotion(
         # Fewer frames were read of the lower steps: they are compared with the same frames of the neutral speech.
         base = Readings(neutral.scores[stage.steps], neutral.lip_gap[stage.steps]).mean
         shifts = [readings.mean - base for readings, _ in steps[:-1]] + [full.mean - neutral.mean]
-        along = recorded[label].shift if label in recorded else shifts[-1]
+        shown_by = (
+            [recorded[label].shift] if label in recorded else [one[label].shift for one in people if label in one]
+        )
+        along = np.mean(shown_by, axis=0) if shown_by else shifts[-1]
         path = [progress_along(shift, along) for shift in shifts]
         figures.append(
             EmotionFigures(
                 label, len(full.lip_gap), int(np.isnan(full.lip_gap).sum()), label in recorded,
-                cosine(shifts[-1], along) if label in recorded else math.nan,
-                length_ratio(shifts[-1], along) if label in recorded else math.nan,
+                cosine(shifts[-1], along) if shown_by else math.nan,
+                length_ratio(shifts[-1], along) if shown_by else math.nan,
                 cosine(shifts[-1], tracked[label]) if label in tracked else math.nan,
                 rank_correlation(np.array(path)), tuple(path), stage.sync(full),
             )
@@ -126,7 +131,7 @@ def measure_emotion(
     sheet.save(folder / "emotions.png")
     ours = own = None
     if others:
-        judge = Judge.of([_people(each, reader, progress) for each in others])
+        judge = Judge.of([{label: felt.moments for label, felt in one.items() if len(felt.moments)} for one in people])
         ours = judge.confusion(shown)
         own = judge.confusion({label: each.moments for label, each in recorded.items()}) if recorded else None
     run = describe_run(avatar, capture, {"protocol": "emotion", "audio": [Path(each).name for each in audio],
@@ -241,8 +246,8 @@ def _recorded(capture: Capture, reader: FaceReader, tell: Progress) -> dict[str,
     }
 
 
-def _people(capture: Capture, reader: FaceReader, tell: Progress) -> dict[str, Array]:
-    """Return the moments of another person, by label.
+def _of_other(capture: Capture, reader: FaceReader, tell: Progress) -> dict[str, _Felt]:
+    """Return another person's emotions as the reader sees them.
 
     Raises:
         InputError: the capture has no neutral clip.
@@ -250,7 +255,7 @@ def _people(capture: Capture, reader: FaceReader, tell: Progress) -> dict[str, A
     felt = _recorded(capture, reader, tell)
     if not felt:
         raise InputError(f"{capture.path} has no neutral clip, from which its emotions could differ. Leave it out.")
-    return {label: each.moments for label, each in felt.items() if len(each.moments)}
+    return felt
 
 
 def _readings(seen: Sequence[Reading | None]) -> Readings:

@@ -35,10 +35,11 @@ NOTES = (
     "not count. Rendered and recorded pictures are read by the same detector (MediaPipe's blendshape scores), at the "
     "same size.",
     "cosine, length: the shift of the rendered speech at intensity 1 against that of the recording's own clips of the "
-    "emotion, scaled to intensity 1. What the clips say differs from what the avatar says, which lowers both a little.",
+    "emotion, scaled to intensity 1. What the clips say differs from what the avatar says, which lowers both a little. "
+    "(others'): the recording does not show the emotion; the mean of those of `--others` stands in.",
     "tracked: the cosine with the clips' shift as `prepare` fitted it. Scores and coefficients are not the same scale.",
     "Spearman: of eleven intensities with the shift's part along the recording's (along its own at intensity 1, where "
-    "the recording does not show the emotion: such a row says that an emotion shows, not that it is this person's).",
+    "nobody shows the emotion: such a row says that an emotion shows, not which).",
     "delay, correlation: of the lips against the sound in frames (above 0: late), and of both at that delay; they need "
     f"{LEAST_SYNC_FRAMES} frames with a face.",
 )
@@ -116,7 +117,8 @@ class EmotionReport:
         lines += ["|---|---|---|---|---|---|---|---|---|"]
         for row in self.rows:
             cells = [_cell(value) for value in (row.cosine, row.length_ratio, row.cosine_tracked, row.spearman)]
-            name = row.label if row.is_recorded else f"{row.label} (not recorded)"
+            whose = "others'" if math.isfinite(row.cosine) else "not recorded"
+            name = row.label if row.is_recorded else f"{row.label} ({whose})"
             lines.append(
                 f"| {name} | {row.n_frames} | {row.n_without_face} | {' | '.join(cells)} | {_sync(row.sync)} |"
             )

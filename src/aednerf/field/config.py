@@ -30,6 +30,8 @@ class FieldConfig:
     """Numbers in the person's residual code."""
     n_halves: int = 0
     """Halves of the residual code, mouth and eyes, that the field can tell to be missing; 0 takes them for zeros."""
+    holds_face: int = 1
+    """1 where the face model's displacements are held beside those that are learned; 0 in avatars made before."""
     n_posture: int = 0
     """Numbers in the torso's posture code; 0 where the capture has none: it then follows the head's pose alone."""
     n_basis: int = 16
@@ -96,7 +98,7 @@ class FieldConfig:
                 raise InputError(f"Field setting {name} must lie in [{low}, {high}], got {value!r}.")
             if known[name].type == "int" and not isinstance(value, int):
                 raise InputError(f"Field setting {name} must be a whole number, got {value!r}.")
-        config = FieldConfig(**{"n_eye_basis": 0, **values})  # avatars made before there were such features
+        config = FieldConfig(**{"n_eye_basis": 0, "holds_face": 0, **values})  # avatars made before there were such
         if config.occupancy_resolution % 2:
             raise InputError(f"Field setting occupancy_resolution must be even, got {config.occupancy_resolution}.")
         if config.shown_shot >= config.n_shots:
@@ -106,7 +108,7 @@ class FieldConfig:
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "n_levels": (1, 24), "base": (2, 128), "finest": (2, 4096), "log2_entries": (8, 20), "width": (8, 256),
-    "n_residual": (0, 32), "n_halves": (0, 2), "n_posture": (0, 16), "n_basis": (1, 64),
+    "n_residual": (0, 32), "n_halves": (0, 2), "holds_face": (0, 1), "n_posture": (0, 16), "n_basis": (1, 64),
     "n_mouth_basis": (1, 64), "n_eye_basis": (0, 64),
     "warp_resolution": (2, 64), "mouth_resolution": (2, 64), "warp_steps": (0, 10),
     "occupancy_resolution": (16, 256), "step_m": (0.0002, 0.05), "torso_levels": (1, 24),

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from aednerf.field.code import field_code
 from aednerf.field.config import FieldConfig
 from aednerf.field.eyes import N_FEATURES, EyeFeatures
+from aednerf.field.known import KnownExpressions
 from aednerf.field.warp import FrameWarp, LowRankWarp
 from aednerf.ops.hashgrid import HashGrid
 
@@ -47,8 +48,9 @@ class HeadField(nn.Module):
         self.warp = LowRankWarp(config)
         self.n_halves = config.n_halves
         self.condition = nn.Linear(config.n_code, config.width)
-        nn.init.normal_(self.condition.weight, std=0.1)
+        nn.init.zeros_(self.condition.weight)  # what no frame shows changes no colour
         nn.init.zeros_(self.condition.bias)
+        self.known = KnownExpressions(is_kept=config.holds_face > 0)
         self.eyes = EyeFeatures(config) if config.n_eye_basis else None
         n_inputs = self.grid.n_outputs + (N_FEATURES if config.n_eye_basis else 0)
         self.first = nn.Linear(n_inputs, config.width, bias=False)
@@ -66,9 +68,10 @@ class HeadField(nn.Module):
             residual: [B, K] the person's residual code.
             turn: [B, 3] the head's standardised turn (`PoseRange.standardise`), 0 at the mean pose.
         """
-        code = field_code(EXPRESSION_SCALE * expression, residual, self.n_halves)
+        known = self.known(expression)
+        code = field_code(EXPRESSION_SCALE * known, residual, self.n_halves)
         eyes = None if self.eyes is None else self.eyes.blend(code)
-        warp = self.warp.prepare(field_code(expression, residual, self.n_halves))
+        warp = self.warp.prepare(expression, field_code(known, residual, self.n_halves))
         return HeadState(self.condition(code), turn, warp, eyes)
 
     def forward(self, points: Tensor, state: HeadState) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,10 @@
 """The low-rank warp from the observed head to the canonical one.
 
 A few basis displacements on a coarse grid over the head, and on a finer one around the mouth, blended once a frame by
-b = A code, move canonical points to where they are seen. They begin as the face model's own
-blendshapes, spread smoothly from its surface into space, so that an expression that the recording never shows still
-moves the right places. Each grid has a basis of its own: a rolled lip moves little of a head, but what people look at.
+b = F expression + A code, move canonical points to where they are seen. The first are the face model's own
+blendshapes, spread smoothly from its surface into space, and stay as they are: an expression that the recording never
+shows still moves the right places. The second are learned, and know only what the recording shows (`field.known`).
+Each grid has a basis of its own: a rolled lip moves little of a head, but what people look at.
 
 Eyes have no finer grid: a lid that closes covers what it moves over, which no warp does: the fixed point fails there.
 """
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from aednerf.core.records import ARKIT_NAMES
 from aednerf.core.units import HEAD_BOX_HALF_M
-from aednerf.field.config import FieldConfig
+from aednerf.field.config import N_EXPRESSION, FieldConfig
 from aednerf.ops.warp import sample_grid, solve_warp
 
 _SPREAD_CELLS = 0.6
@@ -44,16 +45,22 @@ class FrameWarp(NamedTuple):
 class BasisGrid(nn.Module):
     """Basis displacements on a grid over a part of the box, and how codes blend them."""
 
-    def __init__(self, n_basis: int, resolution: int, n_code: int, is_detail: bool) -> None:
+    def __init__(self, n_basis: int, resolution: int, config: FieldConfig, is_detail: bool) -> None:
         super().__init__()
+
         self.basis = nn.Parameter(torch.zeros(n_basis, 3, resolution, resolution, resolution))
-        self.mix = nn.Parameter(torch.zeros(n_basis, n_code))
+        self.mix = nn.Parameter(torch.zeros(n_basis, config.n_code))
+        is_held = config.holds_face > 0
+        self.register_buffer("face_basis", torch.zeros_like(self.basis), persistent=is_held)
+        self.register_buffer("face_mix", torch.zeros(n_basis, N_EXPRESSION), persistent=is_held)
         self.is_detail = is_detail
         self.register_buffer("centre", torch.zeros(3))
         self.register_buffer("extent", torch.ones(3))
 
     centre: Tensor
     extent: Tensor
+    face_basis: Tensor
+    face_mix: Tensor
 
     @property
     def cell(self) -> float:
@@ -64,11 +71,18 @@ class BasisGrid(nn.Module):
         """Return its nodes [R^3, 3] in the box, on the CPU."""
         return _nodes(self.basis.shape[-1]) * self.extent.cpu() + self.centre.cpu()
 
-    def blend(self, code: Tensor) -> Tensor:
-        """Blend the displacement of B frames from their codes [B, C]: [B, 3, R, R, R]."""
-        weights = torch.nn.functional.linear(code, self.mix)
-        blended = (weights @ self.basis.flatten(1)).view(-1, *self.basis.shape[1:])
-        return blended * _window(self.basis.shape[-1], code.device) if self.is_detail else blended
+    def blend(self, expression: Tensor, code: Tensor | None = None) -> Tensor:
+        """Blend the displacement of B frames: [B, 3, R, R, R].
+
+        Args:
+            expression: [B, 52] coefficients, for what the face model says.
+            code: [B, C] codes, for what was learned beside it; None leaves that out.
+        """
+        blended = (expression @ self.face_mix.T) @ self.face_basis.flatten(1)
+        if code is not None:
+            blended = blended + (code @ self.mix.T) @ self.basis.flatten(1)
+        blended = blended.view(-1, *self.basis.shape[1:])
+        return blended * _window(self.basis.shape[-1], blended.device) if self.is_detail else blended
 
     def sample(self, blended: Tensor, points: Tensor) -> Tensor:
         """Return the displacement [B, P, 3] at points [B, P, 3] of the box; zero outside of its part."""
@@ -76,7 +90,7 @@ class BasisGrid(nn.Module):
 
     @torch.no_grad()
     def start(self, moves: Tensor, spread: Tensor) -> None:
-        """Keep the leading singular vectors of displacements.
+        """Hold the leading singular vectors of displacements; learning begins with the same basis, none of it mixed in.
 
         Args:
             moves: [C, R^3, 3] what each coefficient at 1 moves its nodes by.
@@ -87,8 +101,9 @@ class BasisGrid(nn.Module):
         n = min(len(self.basis), len(values))
         # A basis vector is what its pattern of coefficients, each at one standard deviation, moves the head by.
         flat = right[:n] * values[:n].unsqueeze(1)
-        self.basis[:n].copy_(flat.view(n, -1, 3).transpose(1, 2).reshape(n, *self.basis.shape[1:]))
-        self.mix[:n, : len(moves)].copy_((left[:, :n] / scale).T)
+        self.face_basis[:n].copy_(flat.view(n, -1, 3).transpose(1, 2).reshape(n, *self.basis.shape[1:]))
+        self.face_mix[:n].copy_((left[:, :n] / scale).T)
+        self.basis.copy_(self.face_basis)
 
     @torch.no_grad()
     def place(self, surface: Tensor, moves: Tensor, names: tuple[str, ...]) -> None:
@@ -109,17 +124,17 @@ class LowRankWarp(nn.Module):
     def __init__(self, config: FieldConfig) -> None:
         super().__init__()
         self.n_steps = config.warp_steps
-        self.whole = BasisGrid(config.n_basis, config.warp_resolution, config.n_code, is_detail=False)
-        self.mouth = BasisGrid(config.n_mouth_basis, config.mouth_resolution, config.n_code, is_detail=True)
+        self.whole = BasisGrid(config.n_basis, config.warp_resolution, config, is_detail=False)
+        self.mouth = BasisGrid(config.n_mouth_basis, config.mouth_resolution, config, is_detail=True)
 
     @property
     def grids(self) -> tuple[BasisGrid, BasisGrid]:
         """In the order of `FrameWarp`."""
         return self.whole, self.mouth
 
-    def prepare(self, code: Tensor) -> FrameWarp:
-        """Blend the displacement of B frames from their codes [B, C]."""
-        return FrameWarp(*(grid.blend(code) for grid in self.grids))
+    def prepare(self, expression: Tensor, code: Tensor) -> FrameWarp:
+        """Blend the displacement of B frames from their coefficients [B, 52] and codes [B, C]."""
+        return FrameWarp(*(grid.blend(expression, code) for grid in self.grids))
 
     def forward(self, points: Tensor, frame: FrameWarp) -> Tensor:
         """Return the canonical points [B, P, 3] of observed ones [B, P, 3]."""
@@ -143,7 +158,7 @@ class LowRankWarp(nn.Module):
         moves = torch.as_tensor(deltas, dtype=torch.float32) / HEAD_BOX_HALF_M
         varies = torch.as_tensor(spread, dtype=torch.float32)
         self.whole.start(_spread_to_nodes(self.whole.nodes(), surface, moves, self.whole.cell), varies)
-        each = torch.eye(len(moves), self.whole.mix.shape[1], device=self.whole.mix.device)
+        each = torch.eye(len(moves), device=self.whole.mix.device)
         coarse = self.whole.blend(each).cpu()
         self.mouth.place(surface, moves, _MOUTH_NAMES)
         nodes = self.mouth.nodes()

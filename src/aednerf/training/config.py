@@ -125,7 +125,7 @@ PRESETS: dict[str, Preset] = {
         expression_noise=0.015,
         backdrop_share=0.0,
     ),
-    "fast": Preset(name="fast", n_steps=16_000, max_size=512),
+    "fast": Preset(name="fast", n_steps=14_000, max_size=512),
     "full": Preset(name="full", n_steps=60_000, max_size=512),
 }  # fmt: skip
 """`smoke` proves the path on a CPU in minutes, `fast` takes minutes on a GPU, `full` trains until little is gained."""

@@ -105,6 +105,7 @@ def _new_model(capture: Capture, preset: Preset, frames: FrameStore) -> AvatarMo
     model = AvatarModel(preset.field)
     expression = frames.expression.cpu()
     model.head.warp.start_from_face(capture.face.points, capture.face.deltas, expression.std(0, correction=0).numpy())
+    model.head.known.learn(expression)
     if model.head.eyes is not None:
         model.head.eyes.place(capture.face.points, capture.face.deltas)
     model.to(frames.images.device)
