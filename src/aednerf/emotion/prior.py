@@ -3,8 +3,9 @@
 Which action units go with which emotion, and in what share of people each is seen: S. Du, Y. Tao and A. Martinez,
 "Compound facial expressions of emotion", PNAS 111(15), 2014, table 1; contempt, which they leave out: P. Ekman and
 W. Friesen, "A new pan-cultural facial expression of emotion", Motivation and Emotion 10(2), 1986 (12 and 14 on one
-side). What an action unit does: P. Ekman, W. Friesen and J. Hager, "Facial Action Coding System", 2002. Parted lips
-(25) and the dropped jaw (26) of fear, happiness and surprise are left out: the mouth's opening is left to speech.
+side), which C. Izard and O. Haynes, same journal 12(1), 1988, derive from the snarl (hence 10 on that side). What an
+action unit does: P. Ekman, W. Friesen and J. Hager, "Facial Action Coding System", 2002. Parted lips (25) and the
+dropped jaw (26) of fear, happiness and surprise are left out: the mouth's opening is left to speech.
 On purpose not the faces that `synthetic.feeling` plays: those are one actor's, whom this guesses like anyone.
 """
 
@@ -21,10 +22,16 @@ ACTION_UNITS: dict[str, dict[str, float]] = {
     "2": {"browOuterUpLeft": 1.0, "browOuterUpRight": 1.0},
     "4": {"browDownLeft": 1.0, "browDownRight": 1.0},
     "5": {"eyeWideLeft": 1.0, "eyeWideRight": 1.0},
-    "6": {"cheekSquintLeft": 1.0, "cheekSquintRight": 1.0, "eyeSquintLeft": 0.4, "eyeSquintRight": 0.4},
-    "7": {"eyeSquintLeft": 1.0, "eyeSquintRight": 1.0},
-    "9": {"noseSneerLeft": 1.0, "noseSneerRight": 1.0},
+    # Squints raise the lower lid, each by a fifth of the eye's opening: those that narrow the eyes take both.
+    "6": {"cheekSquintLeft": 1.0, "cheekSquintRight": 1.0, "eyeSquintLeft": 0.6, "eyeSquintRight": 0.6},
+    "7": {"eyeSquintLeft": 1.0, "eyeSquintRight": 1.0, "cheekSquintLeft": 0.5, "cheekSquintRight": 0.5},
+    # 9 also lowers the brows and pushes the cheeks up against the eyes.
+    "9": {
+        "noseSneerLeft": 1.0, "noseSneerRight": 1.0, "browDownLeft": 0.4, "browDownRight": 0.4,
+        "cheekSquintLeft": 0.5, "cheekSquintRight": 0.5, "eyeSquintLeft": 0.4, "eyeSquintRight": 0.4,
+    },
     "10": {"mouthUpperUpLeft": 1.0, "mouthUpperUpRight": 1.0},
+    "10L": {"mouthUpperUpLeft": 1.0},
     "12": {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0},
     "12L": {"mouthSmileLeft": 1.0},
     "14L": {"mouthDimpleLeft": 1.0},
@@ -32,7 +39,7 @@ ACTION_UNITS: dict[str, dict[str, float]] = {
     "17": {"mouthShrugLower": 1.0},
     "20": {"mouthStretchLeft": 1.0, "mouthStretchRight": 1.0},
     "24": {"mouthPressLeft": 1.0, "mouthPressRight": 1.0},
-}
+}  # fmt: skip
 """Each action unit (L: on the person's left only) as the coefficients that look like it."""
 
 STRONG, MEDIUM, SLIGHT = 0.8, 0.5, 0.3
@@ -40,17 +47,19 @@ STRONG, MEDIUM, SLIGHT = 0.8, 0.5, 0.3
 
 PROTOTYPES: dict[str, dict[str, float]] = {
     "neutral": {},
-    "angry": {"4": STRONG, "7": MEDIUM, "24": SLIGHT, "17": SLIGHT / 2},
-    "contempt": {"12L": MEDIUM, "14L": STRONG},
+    "angry": {"4": STRONG, "7": STRONG, "24": SLIGHT, "10": SLIGHT / 2, "17": SLIGHT / 2},
+    "contempt": {"12L": SLIGHT, "14L": STRONG, "10L": MEDIUM},
     "disgusted": {"9": STRONG, "10": SLIGHT / 2, "17": MEDIUM, "4": SLIGHT},
-    "fear": {"1": STRONG, "4": MEDIUM, "20": MEDIUM, "2": SLIGHT, "5": STRONG},
+    "fear": {"1": STRONG, "4": MEDIUM, "20": MEDIUM, "2": MEDIUM, "5": STRONG},
     "happy": {"12": STRONG, "6": MEDIUM},
-    "sad": {"4": SLIGHT, "15": STRONG, "1": STRONG, "6": SLIGHT / 2, "17": SLIGHT},
+    "sad": {"4": MEDIUM, "15": STRONG, "1": MEDIUM, "6": MEDIUM, "17": SLIGHT},
     "surprised": {"1": STRONG, "2": STRONG, "5": STRONG},
 }
-"""Strength of each action unit at intensity 1. Those that hinder lips which speak (10, 17, 24) are held back."""
+"""Strength of each action unit at intensity 1. Those that hinder lips which speak (10, 17, 20, 24) are held back; so is
+4 beside 1, which is there to draw together brows that rise, not to lower them. 5 is shown in full, in place of the
+dropped jaw."""
 
-LEAST_SHARE = 0.6
+LEAST_SHARE = 0.8
 """Of the prior, what is shown even by a person whose recording never went so far."""
 
 GAIN_RANGE = (0.6, 1.25)
