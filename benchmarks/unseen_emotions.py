@@ -130,7 +130,8 @@ def _made(options: argparse.Namespace, avatar: Avatar) -> dict[str, Any]:
 
 
 def gather(options: argparse.Namespace, present: list[str]) -> None:
-    """Write what each emotion loses by not having been seen."""
+    """Write what each emotion loses by not having been seen; those without a run yet are left out."""
+    present = [label for label in present if (options.out / f"{label}.json").exists()]
     runs = {name: json.loads((options.out / f"{name}.json").read_text(encoding="utf-8")) for name in [ALL, *present]}
     emotions = {label: {"seen": runs[ALL]["rows"][label], "unseen": runs[label]["rows"][label]} for label in present}
     mean_loss = {
