@@ -83,6 +83,18 @@ def test_other_people_judge(avatar: Avatar, capture: Capture, tmp_path: Path) ->
     assert np.sum(found["avatar"]["counts"]) == 8 and (out / "confusion.png").is_file()
 
 
+def test_others_stand_in_for_what_the_recording_does_not_show(avatar: Avatar, capture: Capture, tmp_path: Path) -> None:
+    neutral = make_tiny_capture(tmp_path / "neutral", size=32, n_frames=40)
+    report = evaluate(
+        avatar, neutral, tmp_path / "report", "emotion", max_frames=30, reader=Colour(32), others=[capture]
+    )
+    happy = report.row("happy")
+    assert not happy.is_recorded and abs(happy.cosine) == pytest.approx(1), "one score is read: the shifts are parallel"
+    assert "| happy (others') |" in report.markdown() and "sad (not recorded)" in report.markdown()
+    alone = evaluate(avatar, neutral, tmp_path / "alone", "emotion", max_frames=30, reader=Colour(32))
+    assert np.isnan(alone.row("happy").cosine) and "happy (not recorded)" in alone.markdown()
+
+
 def test_the_judge_takes_the_nearest_and_counts() -> None:
     rng = np.random.default_rng(0)
 

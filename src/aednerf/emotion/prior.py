@@ -3,9 +3,9 @@
 Which action units go with which emotion, and in what share of people each is seen: S. Du, Y. Tao and A. Martinez,
 "Compound facial expressions of emotion", PNAS 111(15), 2014, table 1; contempt, which they leave out: P. Ekman and
 W. Friesen, "A new pan-cultural facial expression of emotion", Motivation and Emotion 10(2), 1986 (12 and 14 on one
-side), which C. Izard and O. Haynes, same journal 12(1), 1988, derive from the snarl (hence 10 on that side). What an
-action unit does: P. Ekman, W. Friesen and J. Hager, "Facial Action Coding System", 2002. Parted lips (25) and the
-dropped jaw (26) of fear, happiness and surprise are left out: the mouth's opening is left to speech.
+side), which C. Izard and O. Haynes, same journal 12(1), 1988, derive from the snarl (that it is 10 on that side, we
+guess). What an action unit does: P. Ekman, W. Friesen and J. Hager, "Facial Action Coding System", 2002. Parted lips
+(25) and the dropped jaw (26) of fear, happiness and surprise are left out: the mouth's opening is left to speech.
 On purpose not the faces that `synthetic.feeling` plays: those are one actor's, whom this guesses like anyone.
 """
 

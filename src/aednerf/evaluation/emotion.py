@@ -113,16 +113,14 @@ def measure_emotion(
         # Fewer frames were read of the lower steps: they are compared with the same frames of the neutral speech.
         base = Readings(neutral.scores[stage.steps], neutral.lip_gap[stage.steps]).mean
         shifts = [readings.mean - base for readings, _ in steps[:-1]] + [full.mean - neutral.mean]
-        shown_by = (
-            [recorded[label].shift] if label in recorded else [one[label].shift for one in people if label in one]
-        )
-        along = np.mean(shown_by, axis=0) if shown_by else shifts[-1]
+        examples = [one[label].shift for one in ([recorded] if label in recorded else people) if label in one]
+        along = np.mean(examples, axis=0) if examples else shifts[-1]
         path = [progress_along(shift, along) for shift in shifts]
         figures.append(
             EmotionFigures(
                 label, len(full.lip_gap), int(np.isnan(full.lip_gap).sum()), label in recorded,
-                cosine(shifts[-1], along) if shown_by else math.nan,
-                length_ratio(shifts[-1], along) if shown_by else math.nan,
+                cosine(shifts[-1], along) if examples else math.nan,
+                length_ratio(shifts[-1], along) if examples else math.nan,
                 cosine(shifts[-1], tracked[label]) if label in tracked else math.nan,
                 rank_correlation(np.array(path)), tuple(path), stage.sync(full),
             )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from aednerf.field.config import N_EXPRESSION
 
 _LEAST_SPREAD = 0.03
-"""A direction that varies by so much is half believed: that is what a tracked coefficient is uncertain by."""
+"""A direction that varies by so much is half believed: training blurs coefficients by as much."""
 _FURTHER = 1.25
 """Expressions may go so much further from the usual one than any that was seen."""
 _NO_END = 1e4

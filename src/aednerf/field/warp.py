@@ -47,7 +47,6 @@ class BasisGrid(nn.Module):
 
     def __init__(self, n_basis: int, resolution: int, config: FieldConfig, is_detail: bool) -> None:
         super().__init__()
-
         self.basis = nn.Parameter(torch.zeros(n_basis, 3, resolution, resolution, resolution))
         self.mix = nn.Parameter(torch.zeros(n_basis, config.n_code))
         is_held = config.holds_face > 0
