@@ -15,6 +15,7 @@ from aednerf.capture.capture import Capture
 from aednerf.core.errors import InputError
 from aednerf.core.records import ARKIT_NAMES, EMOTIONS, Motion
 from aednerf.emotion.space import EmotionTrack
+from aednerf.evaluation.emotion_report import EmotionReport
 from aednerf.evaluation.evaluate import evaluate
 from aednerf.evaluation.reading import Reading
 from aednerf.evaluation.recognition import Judge
@@ -85,13 +86,14 @@ def test_other_people_judge(avatar: Avatar, capture: Capture, tmp_path: Path) ->
 
 def test_others_stand_in_for_what_the_recording_does_not_show(avatar: Avatar, capture: Capture, tmp_path: Path) -> None:
     neutral = make_tiny_capture(tmp_path / "neutral", size=32, n_frames=40)
-    report = evaluate(
-        avatar, neutral, tmp_path / "report", "emotion", max_frames=30, reader=Colour(32), others=[capture]
+    beside = evaluate(
+        avatar, neutral, tmp_path / "beside", "emotion", max_frames=30, reader=Colour(32), others=[capture]
     )
-    happy = report.row("happy")
-    assert not happy.is_recorded and abs(happy.cosine) == pytest.approx(1), "one score is read: the shifts are parallel"
-    assert "| happy (others') |" in report.markdown() and "sad (not recorded)" in report.markdown()
     alone = evaluate(avatar, neutral, tmp_path / "alone", "emotion", max_frames=30, reader=Colour(32))
+    assert isinstance(beside, EmotionReport) and isinstance(alone, EmotionReport)
+    happy = beside.row("happy")
+    assert not happy.is_recorded and abs(happy.cosine) == pytest.approx(1), "one score is read: the shifts are parallel"
+    assert "| happy (others') |" in beside.markdown() and "sad (not recorded)" in beside.markdown()
     assert np.isnan(alone.row("happy").cosine) and "happy (not recorded)" in alone.markdown()
 
 
