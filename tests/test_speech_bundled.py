@@ -109,6 +109,13 @@ def test_any_cutting_gives_the_same_bits(n: int, cuts: list[int], seed: int) -> 
     np.testing.assert_array_equal(rows, encode(encoder, samples))
 
 
+@settings(max_examples=10, deadline=None)
+@given(n=st.integers(0, 60000), seed=st.integers(0, 3))
+def test_a_whole_recording_at_once_is_what_its_stream_is(n: int, seed: int) -> None:
+    encoder, samples = find_encoder("bundled"), speech_like(n, seed)
+    np.testing.assert_allclose(encoder.recording(samples), encode(encoder, samples), atol=1e-4)
+
+
 def test_a_row_needs_no_more_than_the_stated_look_ahead(encoder):
     samples = speech_like(40 * SAMPLES_PER_FRAME)
     needed = 10 * SAMPLES_PER_FRAME + round(encoder.lookahead_s * SAMPLE_RATE_HZ)

@@ -74,6 +74,7 @@ def test_any_cutting_gives_the_same_bits(encoder, n):
     stream = encoder.stream()
     pieces = [stream.push(samples[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
     np.testing.assert_array_equal(np.concatenate([*pieces, stream.flush()]), whole)
+    np.testing.assert_array_equal(encoder.recording(samples), whole)
 
 
 def test_a_row_needs_no_more_than_the_stated_look_ahead(encoder):

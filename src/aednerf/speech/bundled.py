@@ -23,7 +23,7 @@ from aednerf.core.files import atomic_path
 from aednerf.core.records import Array
 from aednerf.core.units import FPS
 from aednerf.ops.threads import one_thread
-from aednerf.speech.features import LOOKAHEAD_S, N_MELS, N_SPECTRA, SILENT_VALUE, LogMel
+from aednerf.speech.features import LOOKAHEAD_S, N_MELS, N_SPECTRA, SILENT_VALUE, LogMel, log_mel_at_once
 from aednerf.speech.phone_network import (
     DELAY_ROWS,
     STEPS_PER_ROW,
@@ -77,6 +77,14 @@ class BundledEncoder:
         """Begin a stream."""
         return BundledStream(self.network, self.start)
 
+    def recording(self, samples: np.ndarray) -> Array:
+        """Return the rows [T, 124] of a whole recording, all layers over all of it at once."""
+        rows = log_mel_at_once(samples)
+        after = np.full((DELAY_ROWS, rows.shape[1]), SILENT_VALUE, np.float32)
+        with torch.inference_mode():
+            logits = self.network(torch.from_numpy(np.concatenate([rows, after]))[None])[0]
+        return _rows_of(logits, rows)
+
 
 class BundledStream:
     """Samples in, rows out, each computed alone by operations of the same shapes: no cutting changes a bit."""
@@ -107,17 +115,22 @@ class BundledStream:
             for row in rows:
                 logits, self._memory = self._network.step(torch.from_numpy(row), self._memory)
                 if self._has_begun:
-                    found.append(_answer(logits, self._row))
+                    found.append(_rows_of(logits, self._row[None])[0])
                 self._row, self._has_begun = row, True
         return np.stack(found) if found else np.zeros((0, BUNDLED_DIM), np.float32)
 
 
-def _answer(logits: torch.Tensor, row: Array) -> Array:
-    """Put together a row [124]: the probabilities and the loudness of the first step, then of the second."""
+def _rows_of(logits: torch.Tensor, rows: Array) -> Array:
+    """Put together rows [n, 124]: each the probabilities and the loudness of its first step, then of its second.
+
+    Args:
+        logits: [2 n, phones] of the steps.
+        rows: [n, 320] log-mel.
+    """
     probabilities = torch.softmax(logits, -1).numpy()
-    bands = row.reshape(STEPS_PER_ROW, -1, N_BANDS, N_MELS // N_BANDS)
+    bands = rows.reshape(len(rows) * STEPS_PER_ROW, N_SPECTRA // STEPS_PER_ROW, N_BANDS, N_MELS // N_BANDS)
     loudness = bands.mean((1, 3)) - np.float32(SILENT_VALUE)
-    return np.concatenate([probabilities, loudness], axis=1).astype(np.float32).ravel()
+    return np.concatenate([probabilities, loudness], axis=1).astype(np.float32).reshape(len(rows), BUNDLED_DIM)
 
 
 @lru_cache(maxsize=1)
@@ -156,7 +169,7 @@ def load_bundled(path: Path) -> BundledEncoder:
     silent = np.full(N_SPECTRA * N_MELS, SILENT_VALUE, np.float32)
     with one_thread():
         logits, start = network.step(torch.from_numpy(silent), start)
-    return BundledEncoder(network, _answer(logits, silent), start)
+    return BundledEncoder(network, _rows_of(logits, silent[None])[0], start)
 
 
 def save_weights(network: PhoneNetwork, path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from aednerf.core.errors import InputError
 from aednerf.core.records import Array
 from aednerf.speech.bundled import bundled_encoder
-from aednerf.speech.features import LOG_MEL_DIM, LOOKAHEAD_S, SILENT_VALUE, LogMel
+from aednerf.speech.features import LOG_MEL_DIM, LOOKAHEAD_S, SILENT_VALUE, LogMel, log_mel_at_once
 from aednerf.speech.hub import hub_encoder
 
 
@@ -73,6 +73,10 @@ class SpeechEncoder(Protocol):
         """Begin a stream."""
         ...
 
+    def recording(self, samples: np.ndarray) -> Array:
+        """Return the rows [T, D] of a whole recording [n] as fast as can be: those of a stream, up to rounding."""
+        ...
+
 
 @dataclass(frozen=True)
 class LogMelEncoder:
@@ -100,6 +104,10 @@ class LogMelEncoder:
         """Begin a stream."""
         return LogMel()
 
+    def recording(self, samples: np.ndarray) -> Array:
+        """Return the rows [T, 320] of a whole recording."""
+        return log_mel_at_once(samples)
+
 
 ENCODERS: Mapping[str, Callable[[], SpeechEncoder]] = MappingProxyType({
     "log-mel": LogMelEncoder,
@@ -123,6 +131,6 @@ def find_encoder(name: str) -> SpeechEncoder:
 
 
 def encode(encoder: SpeechEncoder, samples: np.ndarray) -> Array:
-    """Return the rows [T, D] of a whole recording [n]."""
+    """Return the rows [T, D] of a whole recording [n], bit for bit as a stream gives them."""
     stream = encoder.stream()
     return np.concatenate([stream.push(samples), stream.flush()])

@@ -156,15 +156,36 @@ class LogMel:
         return rows
 
     def _row(self, span: np.ndarray) -> np.ndarray:
-        frames = np.lib.stride_tricks.sliding_window_view(span.astype(np.float64), _WINDOW)[::_HOP]
-        spectra = np.fft.rfft(frames * _hann(), _FFT)
-        power = (spectra.real**2 + spectra.imag**2) @ mel_filters()
-        energy_db = 10.0 * np.log10(power.sum(1).mean() + 1e-12)
-        relative_db = 10.0 * np.log10(power + 1e-12) - self._level.update(float(energy_db))
-        return np.maximum(relative_db, FLOOR_DB).ravel() / DB_PER_UNIT
+        return _relative(_mel_power(span.astype(np.float64)), self._level)
 
 
 def log_mel(samples: np.ndarray) -> Array:
-    """Return the rows [T, 320] of a whole recording, T = `frames_for_samples(len(samples))`."""
+    """Return the rows [T, 320], T = `frames_for_samples(n)`, of a whole recording [n], bit for bit as streamed."""
     stream = LogMel()
     return np.concatenate([stream.push(samples), stream.flush()])
+
+
+def log_mel_at_once(samples: np.ndarray) -> Array:
+    """Return the rows [T, 320] of a whole recording, those of a stream up to rounding, and far sooner."""
+    n_rows = frames_for_samples(len(samples))
+    padded = np.zeros(_LEAD + n_rows * SAMPLES_PER_FRAME + _TAIL)
+    heard = samples[: len(padded) - _LEAD]  # what is left of the last frame when it is too short to count
+    padded[_LEAD : _LEAD + len(heard)] = heard
+    power = _mel_power(padded) if n_rows else np.zeros((0, N_MELS))
+    level = SpeakerLevel()
+    rows = [_relative(part, level) for part in power.reshape(n_rows, N_SPECTRA, N_MELS)]
+    return np.array(rows, np.float32).reshape(n_rows, LOG_MEL_DIM)
+
+
+def _mel_power(samples: np.ndarray) -> np.ndarray:
+    """Return [spectra, 80]: the power in each band of windows of the samples, a hop apart."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::_HOP]
+    spectra = np.fft.rfft(frames * _hann(), _FFT)
+    return (spectra.real**2 + spectra.imag**2) @ mel_filters()
+
+
+def _relative(power: np.ndarray, level: SpeakerLevel) -> np.ndarray:
+    """Return a row [320] of a frame's spectra [4, 80], relative to the speaker's level, which takes it in."""
+    energy_db = 10.0 * np.log10(power.sum(1).mean() + 1e-12)
+    relative_db = 10.0 * np.log10(power + 1e-12) - level.update(float(energy_db))
+    return np.maximum(relative_db, FLOOR_DB).ravel() / DB_PER_UNIT

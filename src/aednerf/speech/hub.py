@@ -93,6 +93,11 @@ class HubEncoder:
         """Begin a stream."""
         return HubStream(self)
 
+    def recording(self, samples: np.ndarray) -> Array:
+        """Return the rows [T, D] of a whole recording: there is no faster way than its stream."""
+        stream = self.stream()
+        return np.concatenate([stream.push(samples), stream.flush()])
+
     def block(self, window: Array) -> Array:
         """Return the rows [2, D] of a window's block.
 

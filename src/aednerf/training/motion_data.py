@@ -15,7 +15,7 @@ from torch import Tensor
 
 from aednerf.core.records import Array
 from aednerf.core.units import SAMPLES_PER_FRAME, frames_for_samples
-from aednerf.speech.encoder import SpeechEncoder, encode
+from aednerf.speech.encoder import SpeechEncoder
 from aednerf.speech.features import LOG_MEL_DIM, N_MELS, N_SPECTRA, SILENT_VALUE
 
 
@@ -98,7 +98,7 @@ def moods_of(takes: list[Take]) -> Array:
 
 def rows_of(take: Take, encoder: SpeechEncoder) -> Rows:
     """Return the take as it was recorded."""
-    features = encode(encoder, take.audio)[: len(take)]
+    features = encoder.recording(take.audio)[: len(take)]
     emotion = np.broadcast_to(take.emotion, (len(features), len(take.emotion)))
     inputs = np.concatenate([features, emotion], axis=1).astype(np.float32)
     return Rows(inputs, take.target[: len(features)], take.known[: len(features)].astype(np.float32))
