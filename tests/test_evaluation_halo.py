@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aednerf.evaluation.halo import Cutout, blurred, edge_ring, halo
+from aednerf.evaluation.halo import SEAM_PX, Cutout, blurred, edge_ring, halo
 
 SIZE, RADIUS = 96, 24
 V, U = np.mgrid[:SIZE, :SIZE] + 0.5
@@ -62,6 +62,17 @@ def test_a_head_that_is_cut_too_large_or_too_small_shows_before_both_colours() -
     for shift in (-1.0, 1.0):
         other = np.where(true.parts == 2, 1.0, np.clip(0.5 - AWAY + shift, 0, 1))
         assert 10 < halo(drawn(true, alpha=other), true) < 40
+
+
+def test_a_seam_is_a_rim_of_another_colour_and_not_an_edge_that_trembles() -> None:
+    true = disc()
+    angle = np.arctan2(V - SIZE / 2, U - SIZE / 2)
+    trembling = np.where(true.parts == 2, 1.0, np.clip(0.5 - AWAY + np.sign(np.sin(24 * angle)), 0, 1))
+    larger = np.where(true.parts == 2, 1.0, np.clip(0.5 - AWAY + 1.0, 0, 1))
+    for alpha, low, high in ((trembling, 0.0, 0.35), (larger, 0.8, 1.1)):
+        ours = drawn(true, alpha=alpha)
+        assert low < halo(ours, true, SEAM_PX) / halo(ours, true) < high
+    assert halo(drawn(true), true, SEAM_PX) == pytest.approx(0, abs=1e-3)
 
 
 def test_a_picture_without_an_edge_has_none() -> None:

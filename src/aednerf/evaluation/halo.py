@@ -18,6 +18,9 @@ BACKDROPS = {"green": (0, 255, 0), "white": (255, 255, 255)}
 RING_PX = 5
 """Width of the ring, half of it on either side of the edge."""
 
+SEAM_PX = 3.0
+"""Deviation of the average along the ring in which a seam of another colour shows, and single strands do not."""
+
 OUT_OF_FOCUS_PX = 0.7
 """Deviation of the blur that the measure is held against."""
 
@@ -35,24 +38,29 @@ class Cutout(NamedTuple):
     """[H, W] labels; the head's edge is where 1 meets 0: not where it meets the neck or the torso."""
 
 
-def halo(ours: NDArray[np.floating], true: Cutout) -> float:
+def halo(ours: NDArray[np.floating], true: Cutout, together_px: float = 0.0) -> float:
     """Return the mean absolute colour error in the ring, before saturated green and white: code values (1/255).
 
     Args:
         ours: [H, W, 4] premultiplied RGBA in [0, 1], without a background.
         true: The same picture as it should be.
+        together_px: The ring's colours are first averaged along it by a Gaussian of this deviation: strands that are
+            drawn a pixel aside then cancel, and what is left is a seam of another colour. 0: each pixel by itself.
     Returns:
         The mean over both backdrops; NaN where the head has no edge.
     """
     ring = edge_ring(true.parts)
     if not ring.any():
         return math.nan
-    ours, alpha = ours[ring].astype(np.float64) * 255, true.alpha[ring][:, None] / 255
-    premultiplied = true.colour[ring] * alpha
+    alpha = true.alpha[..., None] / 255
+    colour, cover = ours[..., :3] * 255.0 - true.colour * alpha, ours[..., 3:] - alpha
     errors = []
-    for colour in BACKDROPS.values():
-        shown = ours[:, :3] + (1 - ours[:, 3:] / 255) * np.array(colour)
-        errors.append(np.abs(shown - premultiplied - (1 - alpha) * np.array(colour)).mean())
+    for backdrop in BACKDROPS.values():
+        error = np.where(ring[..., None], colour - cover * np.array(backdrop), 0.0)
+        if together_px:
+            share = cv2.GaussianBlur(ring.astype(np.float64), (0, 0), together_px)
+            error = cv2.GaussianBlur(error, (0, 0), together_px) / np.maximum(share, 1e-9)[..., None]
+        errors.append(np.abs(error[ring]).mean())
     return float(np.mean(errors))
 
 

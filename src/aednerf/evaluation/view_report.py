@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from aednerf.core.files import write_json
-from aednerf.evaluation.halo import OUT_OF_FOCUS_PX, RING_PX
+from aednerf.evaluation.halo import OUT_OF_FOCUS_PX, RING_PX, SEAM_PX
 from aednerf.evaluation.report import plain
 
 OWN_CAMERA = "recording's own camera"
@@ -26,7 +26,9 @@ NOTES = (
     "part.",
     f"halo: the mean colour error in 1/255 in a ring of {RING_PX} pixels on the head's edge towards the background, "
     "with the avatar and the true person before saturated green and white. It holds the outline's error too: behind "
-    f"the stroke is that of the true person themselves, blurred by {OUT_OF_FOCUS_PX} px.",
+    f"the stroke is that of the true person themselves, blurred by {OUT_OF_FOCUS_PX} px. seam: the same after the "
+    f"ring's colours are averaged along it (deviation {SEAM_PX:g} px): strands a pixel aside cancel, a rim of another "
+    "colour stays.",
     "comparison.png: for each row the middle moment and the worst one, the difference inside the head only.",
 )
 
@@ -58,6 +60,9 @@ class ViewFigures:
     halo_blurred: float
     """The same of the true person, hardly out of focus."""
 
+    seam: float
+    """The avatar's, after the ring's colours are averaged along it."""
+
     worst_frame: int
     worst_psnr: float
 
@@ -76,6 +81,7 @@ class ViewTally:
 
     halo: list[float] = field(default_factory=list)
     halo_blurred: list[float] = field(default_factory=list)
+    seam: list[float] = field(default_factory=list)
 
     def figures(self) -> ViewFigures:
         """Return the means; a frame that shows no head counts for nothing."""
@@ -86,7 +92,7 @@ class ViewTally:
         return ViewFigures(
             self.name, self.yaw_deg, self.pitch_deg, int((~np.isnan(psnr)).sum()), _mean(psnr),
             _mean([score["ssim"] for score in self.scores]), gradient / real if real > 0 else math.nan,
-            int((~np.isnan(test)).sum()), _mean(test), _mean(self.halo), _mean(self.halo_blurred),
+            int((~np.isnan(test)).sum()), _mean(test), _mean(self.halo), _mean(self.halo_blurred), _mean(self.seam),
             self.frames[worst] if self.frames else -1,
             float(psnr[worst]) if len(psnr) else math.nan,
         )  # fmt: skip
@@ -117,13 +123,13 @@ class ViewReport:
         """Return the report as a Markdown table."""
         lines = ["# Evaluation: unseen cameras", ""]
         lines += [f"- {key}: `{json.dumps(plain(value), ensure_ascii=False)}`" for key, value in self.run.items()]
-        lines += ["", "| camera | moments | PSNR, dB | SSIM | sharpness | test | PSNR of test | halo | worst (frame) |"]
-        lines += ["|---|---|---|---|---|---|---|---|---|"]
+        heads = ("camera", "moments", "PSNR, dB", "SSIM", "sharpness", "test", "PSNR of test", "halo", "seam")
+        lines += ["", f"| {' | '.join(heads)} | worst (frame) |", "|---" * (len(heads) + 1) + "|"]
         for row in self.rows:
             lines.append(
                 f"| {row.name} | {row.n_frames} | {_cell(row.psnr, 2)} | {_cell(row.ssim, 4)} | "
                 f"{_cell(row.sharpness, 2)} | {row.n_test} | {_cell(row.test_psnr, 2)} | "
-                f"{_cell(row.halo, 1)} / {_cell(row.halo_blurred, 1)} | "
+                f"{_cell(row.halo, 1)} / {_cell(row.halo_blurred, 1)} | {_cell(row.seam, 1)} | "
                 f"{_cell(row.worst_psnr, 2)} ({row.worst_frame}) |"
             )
         return "\n".join([*lines, "", *(f"- {note}" for note in NOTES)]) + "\n"

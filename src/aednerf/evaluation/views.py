@@ -26,7 +26,7 @@ from aednerf.core.progress import Progress
 from aednerf.core.records import Motion
 from aednerf.evaluation.alignment import Similarity, align, true_frames
 from aednerf.evaluation.comparison import ViewExample, ViewSheet
-from aednerf.evaluation.halo import Cutout, blurred, halo
+from aednerf.evaluation.halo import SEAM_PX, Cutout, blurred, halo
 from aednerf.evaluation.metrics import score
 from aednerf.evaluation.pictures import cut_out, real_frames
 from aednerf.evaluation.protocols import chosen
@@ -137,7 +137,9 @@ def measure_views(
         tally.is_test.append(sight.frame in is_test)
         tally.scores.append(head)
         if sight.cutout is not None:
-            tally.halo.append(halo(person.cpu().numpy(), sight.cutout))
+            cut = person.cpu().numpy()
+            tally.halo.append(halo(cut, sight.cutout))
+            tally.seam.append(halo(cut, sight.cutout, SEAM_PX))
             tally.halo_blurred.append(halo(blurred(sight.cutout), sight.cutout))
         example = ViewExample(sight.camera, sight.frame, sight.picture, ours, sight.head, head["psnr"])
         sheet.add(example, is_middle=sight.frame == middle[sight.camera])
