@@ -14,8 +14,9 @@ from aednerf.core.records import ARKIT_NAMES, EMOTIONS, Emotion, Motion
 from aednerf.emotion.space import EmotionTrack
 from aednerf.motion.channels import JAW_OPEN
 from aednerf.motion.generate import MotionGenerator
+from aednerf.speech.phones import PHONES
 from aednerf.training.motion import best_lag, fit_motion
-from aednerf.training.motion_data import Take, moods_of, perturb_log_mel
+from aednerf.training.motion_data import Take, moods_of, perturb_bundled, perturb_log_mel
 from aednerf.training.motion_stats import measure
 from tiny_capture import make_tiny_capture
 
@@ -118,6 +119,26 @@ def test_perturbing_changes_features_only_and_stays_above_the_floor() -> None:
     assert changed.shape == inputs.shape
     torch.testing.assert_close(changed[..., 320:], inputs[..., 320:], rtol=0, atol=0)
     assert changed[..., :320].min() >= -3 and (changed - inputs).abs().mean() > 0.05
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_perturbing_what_was_heard_leaves_probabilities_and_loudness(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    steps = torch.cat([torch.softmax(4 * torch.randn(3, 40, 42), -1), 3 * torch.rand(3, 40, 20)], dim=-1)
+    steps[0, :10, 42:] = 0
+    inputs = torch.cat([steps.reshape(3, 20, 124), torch.rand(3, 20, 8)], dim=-1)
+    changed = perturb_bundled(inputs, generator)
+    assert changed.shape == inputs.shape
+    torch.testing.assert_close(changed[..., 124:], inputs[..., 124:], rtol=0, atol=0)
+    sounds, loudness = changed[..., :124].reshape(3, 40, 62).split([42, 20], dim=-1)
+    torch.testing.assert_close(sounds.sum(-1), torch.ones(3, 40))
+    assert sounds.min() >= 0 and loudness.min() >= 0
+    assert (sounds - steps[..., :42]).abs().sum(-1).mean() > 0.1
+    # A sound gives of its share to those that look the same, hardly to others.
+    pure = torch.zeros(64, 20, 124 + 8).index_fill_(-1, torch.tensor([PHONES.index("b"), 62 + PHONES.index("b")]), 1.0)
+    heard = perturb_bundled(pure, generator)[..., :42].mean((0, 1))
+    labials = heard[[PHONES.index(phone) for phone in "pbm"]]
+    assert labials.sum() > 0.7 and labials.min() > 0.05
 
 
 @pytest.mark.parametrize("lag", [-3, 0, 4])

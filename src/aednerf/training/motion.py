@@ -27,7 +27,7 @@ from aednerf.motion.generic import GenericMouth
 from aednerf.motion.network import MotionConfig, MotionNetwork
 from aednerf.motion.statistics import MotionStats
 from aednerf.speech.encoder import SpeechEncoder, find_encoder
-from aednerf.training.motion_data import Rows, Take, moods_of, perturb_log_mel, rows_of, silence, varied
+from aednerf.training.motion_data import PERTURBATIONS, Rows, Take, moods_of, rows_of, silence, varied
 from aednerf.training.motion_stats import measure, quiet_frames
 
 N_EXPRESSION = len(ARKIT_NAMES)
@@ -270,9 +270,8 @@ class _Fit:
             rows = self.quiet[self.random.integers(len(self.quiet))] if is_quiet else self.pool[index]
             parts.append(self._sequence(rows))
         inputs, target, known = (torch.from_numpy(np.stack(part)).to(self.device) for part in zip(*parts, strict=True))
-        if self.encoder.name == "log-mel":
-            inputs = perturb_log_mel(inputs, self.generator)
-        return inputs, target, known[..., None]
+        perturb = PERTURBATIONS.get(self.encoder.name)
+        return inputs if perturb is None else perturb(inputs, self.generator), target, known[..., None]
 
     def _sequence(self, rows: Rows) -> tuple[Array, Array, Array]:
         """Return a random stretch; a take shorter than a sequence is repeated at its last row, which does not count."""

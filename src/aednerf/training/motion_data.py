@@ -1,13 +1,17 @@
 """What the motion network learns from: takes of sound and motion, and the many ways they could also have sounded.
 
 One minute of one speaker is little, so every take is heard again faster and slower (which moves pitch and formants
-too), louder and softer and in noise, and every batch is warped, tilted and masked along the mel axis (after
-SpecAugment, Park et al. 2019, and vocal tract length perturbation, Jaitly and Hinton 2013).
+too), louder and softer and in noise, and every batch's features are changed once more: spectra warped, tilted and
+masked along the mel axis (after SpecAugment, Park et al. 2019, and vocal tract length perturbation, Jaitly and Hinton
+2013), probabilities of speech sounds mixed up as another voice or language would.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -15,8 +19,11 @@ from torch import Tensor
 
 from aednerf.core.records import Array
 from aednerf.core.units import SAMPLES_PER_FRAME, frames_for_samples
+from aednerf.speech.bundled import BUNDLED_DIM, N_BANDS
 from aednerf.speech.encoder import SpeechEncoder
 from aednerf.speech.features import LOG_MEL_DIM, N_MELS, N_SPECTRA, SILENT_VALUE
+from aednerf.speech.phone_network import STEPS_PER_ROW
+from aednerf.speech.phones import GROUPS, PHONES
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,9 @@ def coloured_noise(n: int, rng: np.random.Generator) -> np.ndarray:
     return noise / (np.sqrt(np.mean(noise**2)) + 1e-12)
 
 
+Perturbation = Callable[[Tensor, torch.Generator], Tensor]
+
+
 def perturb_log_mel(inputs: Tensor, generator: torch.Generator) -> Tensor:
     """Warp, tilt and mask a batch of log-mel rows along the mel axis; what follows the features is untouched.
 
@@ -153,10 +163,7 @@ def perturb_log_mel(inputs: Tensor, generator: torch.Generator) -> Tensor:
     features, rest = inputs[..., :LOG_MEL_DIM], inputs[..., LOG_MEL_DIM:]
     n_batch, n_rows, _ = features.shape
     x = features.reshape(n_batch, n_rows * N_SPECTRA, N_MELS)
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return (low + (high - low) * torch.rand(shape, generator=generator)).to(inputs.device)
-
+    uniform = _Uniform(generator, inputs.device)
     bands = torch.arange(N_MELS, device=inputs.device)
     source = (bands * uniform(0.9, 1.1, n_batch, 1) + uniform(-2, 2, n_batch, 1)).clamp(0, N_MELS - 1)
     below = source.floor().long()
@@ -170,10 +177,76 @@ def perturb_log_mel(inputs: Tensor, generator: torch.Generator) -> Tensor:
     phase = uniform(2, 12, n_batch, 1) * bands / N_MELS + uniform(0, 6.3, n_batch, 1)
     ripple = uniform(0, 0.15, n_batch, 1) * torch.sin(phase)
     x = (x + (tilt + ripple)[:, None]).clamp(min=SILENT_VALUE)
-    start, width = uniform(0, N_MELS, n_batch, 2, 1), uniform(0, 12, n_batch, 2, 1)
-    banded = ((bands >= start) & (bands < start + width)).any(1)[:, None]
-    spectra = torch.arange(x.shape[1], device=inputs.device)
-    start, width = uniform(0, x.shape[1], n_batch, 2, 1), uniform(0, 8, n_batch, 2, 1)
-    brief = ((spectra >= start) & (spectra < start + width)).any(1)[:, :, None]
-    x = torch.where(banded | brief, x.mean((1, 2), keepdim=True), x)
+    banded, brief = uniform.spans(n_batch, N_MELS, 2, 12), uniform.spans(n_batch, x.shape[1], 2, 8)
+    x = torch.where(banded[:, None] | brief[:, :, None], x.mean((1, 2), keepdim=True), x)
     return torch.cat([x.reshape(features.shape), rest], dim=-1)
+
+
+def perturb_bundled(inputs: Tensor, generator: torch.Generator) -> Tensor:
+    """Say a batch of the bundled encoder's rows as another voice might, in other sounds that look the same.
+
+    A few seconds of one speaker have few sounds, each often with the same neighbours, which are soon known by heart.
+    What follows the features is untouched.
+
+    Args:
+        inputs: [B, L, 124 + 8]
+        generator: on the CPU, whatever the device of the inputs.
+    """
+    features, rest = inputs[..., :BUNDLED_DIM], inputs[..., BUNDLED_DIM:]
+    n_batch, n_rows, _ = features.shape
+    x = features.reshape(n_batch, n_rows * STEPS_PER_ROW, len(PHONES) + N_BANDS)
+    uniform = _Uniform(generator, inputs.device)
+    sounds = _other_sounds(x[..., : len(PHONES)], uniform)
+    loudness = _other_loudness(x[..., len(PHONES) :], uniform)
+    x = torch.cat([sounds, loudness], dim=-1)
+    x = torch.where(uniform.spans(n_batch, x.shape[1], 2, 8)[:, :, None], x.mean(1, keepdim=True), x)
+    return torch.cat([x.reshape(features.shape), rest], dim=-1)
+
+
+def _other_sounds(probabilities: Tensor, uniform: _Uniform) -> Tensor:
+    """Return probabilities [B, T, phones] that are surer or less sure, shared among alikes, some never heard."""
+    n_batch = len(probabilities)
+    surer = (probabilities + 1e-6) ** uniform(0.5, 1.5, n_batch, 1, 1)
+    heard = surer / surer.sum(-1, keepdim=True)
+    heard = torch.lerp(heard, heard @ _alike().to(heard), uniform(0, 1, n_batch, 1, 1))
+    kept = heard * (uniform(0, 1, n_batch, 1, len(PHONES)) > 0.2)
+    usual = kept.mean(1, keepdim=True) + 1e-6
+    return kept + (heard - kept).sum(-1, keepdim=True) * usual / usual.sum(-1, keepdim=True)
+
+
+def _other_loudness(bands: Tensor, uniform: _Uniform) -> Tensor:
+    """Return the loudness [B, T, bands] through another microphone: tilted, shifted, some bands masked."""
+    n_batch = len(bands)
+    slope = torch.arange(N_BANDS, device=bands.device) / (N_BANDS - 1) - 0.5
+    change = uniform(-0.2, 0.2, n_batch, 1, 1) * slope + uniform(-0.1, 0.1, n_batch, 1, 1)
+    bands = torch.where(bands > 0, (bands + change).clamp(min=0), bands)
+    return torch.where(uniform.spans(n_batch, N_BANDS, 2, 4)[:, None], bands.mean((1, 2), keepdim=True), bands)
+
+
+@lru_cache(maxsize=1)
+def _alike() -> Tensor:
+    """Return [phones, phones]: each phone's probability given in equal parts to those that look the same."""
+    group_of = {phone: group for group, phones in GROUPS.items() for phone in phones}
+    same = torch.tensor([[float(group_of[one] == group_of[other]) for other in PHONES] for one in PHONES])
+    return same / same.sum(1, keepdim=True)
+
+
+class _Uniform:
+    """Numbers of chance from one generator."""
+
+    def __init__(self, generator: torch.Generator, device: torch.device) -> None:
+        self._generator, self._device = generator, device
+
+    def __call__(self, low: float, high: float, *shape: int) -> Tensor:
+        """Return numbers in [low, high)."""
+        return (low + (high - low) * torch.rand(shape, generator=self._generator)).to(self._device)
+
+    def spans(self, n_batch: int, n: int, count: int, longest: float) -> Tensor:
+        """Return [B, n] bool: `count` spans of the axis, each of up to `longest`, in each of a batch."""
+        places = torch.arange(n, device=self._device)
+        start, width = self(0, n, n_batch, count, 1), self(0, longest, n_batch, count, 1)
+        return ((places >= start) & (places < start + width)).any(1)
+
+
+PERTURBATIONS: Mapping[str, Perturbation] = MappingProxyType({"log-mel": perturb_log_mel, "bundled": perturb_bundled})
+"""By the encoder whose rows they change."""
