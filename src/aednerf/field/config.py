@@ -40,6 +40,10 @@ class FieldConfig:
     """Those of its refinement around the mouth."""
     n_eye_basis: int = 12
     """Basis features around the eyes that a frame's code blends; 0 has none."""
+    n_paint: int = 0
+    """Basis colours around the mouth, and as many around the eyes, that a frame's code blends; 0 has none."""
+    paint_m: float = 0.002
+    """Distance of their nodes across the face, in metres."""
     warp_resolution: int = 32
     """Nodes an edge of a basis displacement over the whole box."""
     mouth_resolution: int = 24
@@ -109,7 +113,7 @@ class FieldConfig:
 _LIMITS: dict[str, tuple[float, float]] = {
     "n_levels": (1, 24), "base": (2, 128), "finest": (2, 4096), "log2_entries": (8, 20), "width": (8, 256),
     "n_residual": (0, 32), "n_halves": (0, 2), "holds_face": (0, 1), "n_posture": (0, 16), "n_basis": (1, 64),
-    "n_mouth_basis": (1, 64), "n_eye_basis": (0, 64),
+    "n_mouth_basis": (1, 64), "n_eye_basis": (0, 64), "n_paint": (0, 64), "paint_m": (0.001, 0.02),
     "warp_resolution": (2, 64), "mouth_resolution": (2, 64), "warp_steps": (0, 10),
     "occupancy_resolution": (16, 256), "step_m": (0.0002, 0.05), "torso_levels": (1, 24),
     "torso_finest": (2, 4096), "torso_log2_entries": (8, 20), "torso_width": (8, 256),

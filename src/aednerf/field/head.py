@@ -15,6 +15,7 @@ from aednerf.field.code import field_code
 from aednerf.field.config import FieldConfig
 from aednerf.field.eyes import N_FEATURES, EyeFeatures
 from aednerf.field.known import KnownExpressions
+from aednerf.field.paint import REGIONS, Paint
 from aednerf.field.warp import FrameWarp, LowRankWarp
 from aednerf.ops.hashgrid import HashGrid
 
@@ -37,6 +38,8 @@ class HeadState(NamedTuple):
     """[B, 3] the head's standardised turn from its mean pose, for the shading."""
     warp: FrameWarp
     eyes: Tensor | None
+    paint: list[Tensor]
+    """The blended colours of each region."""
 
 
 class HeadField(nn.Module):
@@ -52,6 +55,7 @@ class HeadField(nn.Module):
         nn.init.zeros_(self.condition.bias)
         self.known = KnownExpressions(is_kept=config.holds_face > 0)
         self.eyes = EyeFeatures(config) if config.n_eye_basis else None
+        self.paint = nn.ModuleList(Paint(config, region) for region in REGIONS.values() if config.n_paint)
         n_inputs = self.grid.n_outputs + (N_FEATURES if config.n_eye_basis else 0)
         self.first = nn.Linear(n_inputs, config.width, bias=False)
         self.hidden = nn.Linear(config.width, config.width)
@@ -59,6 +63,11 @@ class HeadField(nn.Module):
         with torch.no_grad():
             self.last.weight[4:].zero_()
             self.last.bias[4:].zero_()
+
+    @property
+    def paints(self) -> list[Paint]:
+        """The painted regions."""
+        return [paint for paint in self.paint if isinstance(paint, Paint)]
 
     def prepare(self, expression: Tensor, residual: Tensor, turn: Tensor) -> HeadState:
         """Prepare B frames.
@@ -72,7 +81,7 @@ class HeadField(nn.Module):
         code = field_code(EXPRESSION_SCALE * known, residual, self.n_halves)
         eyes = None if self.eyes is None else self.eyes.blend(code)
         warp = self.warp.prepare(expression, field_code(known, residual, self.n_halves))
-        return HeadState(self.condition(code), turn, warp, eyes)
+        return HeadState(self.condition(code), turn, warp, eyes, [paint.blend(code) for paint in self.paints])
 
     def forward(self, points: Tensor, state: HeadState) -> tuple[Tensor, Tensor]:
         """Evaluate the field.
@@ -95,4 +104,7 @@ class HeadField(nn.Module):
             raw = self.last(hidden).float()
         density = torch.exp((raw[..., 0] + _INITIAL_LOG_DENSITY).clamp(max=8.0))
         shade = raw[..., 4:].view(n_frames, n_points, 3, 3) @ state.turn.view(n_frames, 1, 3, 1)
-        return density, torch.sigmoid(raw[..., 1:4] + _SHADE_SCALE * shade.squeeze(-1))
+        tone = raw[..., 1:4] + _SHADE_SCALE * shade.squeeze(-1)
+        for paint, blended in zip(self.paints, state.paint, strict=True):
+            tone = tone + paint.sample(blended, points)
+        return density, torch.sigmoid(tone)

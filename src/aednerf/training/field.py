@@ -108,6 +108,8 @@ def _new_model(capture: Capture, preset: Preset, frames: FrameStore) -> AvatarMo
     model.head.known.learn(expression)
     if model.head.eyes is not None:
         model.head.eyes.place(capture.face.points, capture.face.deltas)
+    for paint in model.head.paints:
+        paint.place(capture.face.points, capture.face.deltas)
     model.to(frames.images.device)
     model.pose_range.fit(frames.rotation, frames.translation)
     model.learn_usual_posture(frames.rotation, frames.translation, frames.posture)
