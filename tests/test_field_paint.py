@@ -28,7 +28,7 @@ def face(region: str) -> tuple[np.ndarray, np.ndarray]:
     points = np.stack([u, v, np.full_like(u, CENTRE_M[2])], -1).reshape(-1, 3)
     deltas = np.zeros((len(ARKIT_NAMES), len(points), 3))
     near = (np.abs(points - CENTRE_M) <= (0.02, 0.01, 1.0)).all(1)
-    deltas[ARKIT_NAMES.index(REGIONS[region].movers[0]), near, 1] = 0.01
+    deltas[ARKIT_NAMES.index(REGIONS[region].part.movers[0]), near, 1] = 0.01
     return points, deltas
 
 
@@ -37,7 +37,7 @@ def test_it_stands_around_what_its_region_moves(region: str) -> None:
     paint = Paint(TINY, REGIONS[region])
     paint.place(*face(region))
     np.testing.assert_allclose(paint.centre * HEAD_BOX_HALF_M, CENTRE_M, atol=0.003)
-    expected = np.array([0.02, 0.01, 0.0]) + REGIONS[region].margin_m
+    expected = np.array([0.02, 0.01, 0.0]) + REGIONS[region].part.margin_m
     np.testing.assert_allclose(paint.extent * HEAD_BOX_HALF_M, expected, atol=0.003)
     blended = torch.ones(1, 3, *paint.basis.shape[2:])
     inside = torch.as_tensor(CENTRE_M / HEAD_BOX_HALF_M, dtype=torch.float32).view(1, 1, 3)
