@@ -37,6 +37,22 @@ def test_what_was_never_seen_is_the_nearest_that_was() -> None:
     assert 0.6 < float(known(strange)[0, JAW]) < 0.7, "a little further than seen"
 
 
+def test_what_goes_far_in_many_ways_at_once_is_a_weaker_one_of_its_kind() -> None:
+    generator = torch.Generator().manual_seed(1)
+    recorded = 0.3 + 0.05 * torch.randn(2000, N, generator=generator)
+    known = KnownExpressions(is_kept=True)
+    known.learn(recorded)
+    one = torch.full((1, N), 0.3)
+    one[0, SMILE] += 0.15
+    everything = torch.full((1, N), 0.3) + 0.15 * torch.randn(1, N, generator=generator).sign()
+    # One coefficient three spreads away was seen, all of them were not.
+    usual = known.usual
+    assert (known(one) - usual).norm() > 0.7 * (one - usual).norm()
+    far, kept = everything - usual, known(everything) - usual
+    assert kept.norm() < 0.6 * far.norm()
+    assert torch.nn.functional.cosine_similarity(far, kept).item() > 0.95
+
+
 def test_nothing_is_held_back_before_anything_was_seen() -> None:
     expression = torch.rand(3, N)
     torch.testing.assert_close(KnownExpressions(is_kept=False)(expression), expression)

@@ -132,7 +132,7 @@ def with_priors(voice: MotionGenerator) -> MotionGenerator:
     assert isinstance(network, MotionNetwork)
     network.emotion.weight.data.zero_()
     network.mood.data.zero_()
-    offsets = np.stack([for_person(label, stats.rest[:52], stats.high[:52]) for label in EMOTIONS])
+    offsets = np.stack([for_person(label, stats.rest[:52]) for label in EMOTIONS])
     return MotionGenerator(network, replace(stats, emotion_offset=offsets))
 
 

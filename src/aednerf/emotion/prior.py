@@ -42,25 +42,22 @@ ACTION_UNITS: dict[str, dict[str, float]] = {
 }  # fmt: skip
 """Each action unit (L: on the person's left only) as the coefficients that look like it."""
 
-STRONG, MEDIUM, SLIGHT = 0.8, 0.5, 0.3
+STRONG, MEDIUM, SLIGHT = 1.0, 0.7, 0.4
 """Of an action unit that every face with the emotion shows, that most show, and that belongs to it for some."""
 
 PROTOTYPES: dict[str, dict[str, float]] = {
     "neutral": {},
-    "angry": {"4": STRONG, "7": STRONG, "24": SLIGHT, "10": SLIGHT / 2, "17": SLIGHT / 2},
+    "angry": {"4": MEDIUM, "7": STRONG, "24": SLIGHT, "10": SLIGHT / 2, "17": SLIGHT / 2},
     "contempt": {"12L": SLIGHT, "14L": STRONG, "10L": MEDIUM},
-    "disgusted": {"9": STRONG, "10": SLIGHT / 2, "17": MEDIUM, "4": SLIGHT},
-    "fear": {"1": STRONG, "4": MEDIUM, "20": MEDIUM, "2": MEDIUM, "5": STRONG},
-    "happy": {"12": STRONG, "6": MEDIUM},
-    "sad": {"4": MEDIUM, "15": STRONG, "1": MEDIUM, "6": MEDIUM, "17": SLIGHT},
+    "disgusted": {"9": STRONG, "10": SLIGHT / 2, "17": SLIGHT},
+    "fear": {"1": STRONG, "20": MEDIUM, "2": SLIGHT, "5": STRONG},
+    "happy": {"12": MEDIUM, "6": MEDIUM},
+    "sad": {"4": SLIGHT, "15": STRONG, "1": MEDIUM, "6": MEDIUM, "17": SLIGHT},
     "surprised": {"1": STRONG, "2": STRONG, "5": STRONG},
 }
-"""Strength of each action unit at intensity 1. Those that hinder lips which speak (10, 17, 20, 24) are held back; so is
-4 beside 1, which is there to draw together brows that rise, not to lower them. 5 is shown in full, in place of the
-dropped jaw."""
-
-LEAST_SHARE = 0.8
-"""Of the prior, what is shown even by a person whose recording never went so far."""
+"""Strength of each action unit at intensity 1. Those that hinder lips which speak (10, 12, 17, 20, 24) are held back;
+so is 4, which in coefficients only lowers the brows: beside 1 it would undo what it should draw together (in fear it
+is left out), and low brows cover the eyes that 7 narrows. 5 is shown in full, in place of the dropped jaw."""
 
 GAIN_RANGE = (0.6, 1.25)
 """Bounds of how much less or more than the prior a person shows, as the emotions that were recorded tell."""
@@ -93,21 +90,14 @@ def expressiveness(recorded: Mapping[str, Array]) -> float:
     return float(np.clip(np.median(gains), *GAIN_RANGE)) if gains else 1.0
 
 
-def for_person(label: str, rest: Array, high: Array, gain: float = 1.0) -> Array:
-    """Return [52]: the prior of an emotion, held to what this person's face does.
+def for_person(label: str, rest: Array, gain: float = 1.0) -> Array:
+    """Return [52]: the prior of an emotion on this person's face, as far as coefficients go.
 
-    All coefficients shrink by one factor, so that the face stays the published one: to the median of how far the person
-    goes in each, but not below `LEAST_SHARE`, or nothing would show on whoever was recorded without any emotion.
+    How far the recording went says nothing: whoever was recorded without any emotion would show none.
 
     Args:
         label: one of the eight.
         rest: [52] the person's silent face.
-        high: [52] the most of each coefficient that the recording shows; beyond it the avatar is a guess.
         gain: from `expressiveness`.
     """
-    wanted = gain * prior(label)
-    moved = wanted > 0
-    if not moved.any():
-        return np.zeros_like(wanted)
-    reached = np.clip((high - rest)[moved] / wanted[moved], LEAST_SHARE, 1.0)
-    return np.minimum(float(np.median(reached)) * wanted, np.maximum(1.0 - rest, 0.0)).astype(np.float32)
+    return np.minimum(gain * prior(label), np.maximum(1.0 - rest, 0.0)).astype(np.float32)

@@ -100,7 +100,7 @@ def measure_emotion(
     """
     if reader.reason:
         raise InputError(f"Faces cannot be read from pictures here: {reader.reason}. `aednerf doctor` says more.")
-    stage = _Stage(avatar, capture, reader, _speech(capture, audio, max_frames), progress)
+    stage = _Stage(avatar, capture, reader, speech(capture, audio, max_frames), progress)
     recorded, tracked = stage.recorded(capture), recorded_shifts(capture)
     people = [_of_other(each, reader, progress) for each in others]
     sheet = EmotionSheet(INTENSITIES)
@@ -141,7 +141,7 @@ def measure_emotion(
 
 
 @dataclass(frozen=True)
-class _Felt:
+class Felt:
     """An emotion of a recording, as the reader sees it."""
 
     shift: Array
@@ -151,7 +151,7 @@ class _Felt:
     """[M, 52] the shifts of single moments, as strong as they were recorded."""
 
 
-def _speech(capture: Capture, audio: Sequence[str | Path], max_frames: int | None) -> NDArray[np.float32]:
+def speech(capture: Capture, audio: Sequence[str | Path], max_frames: int | None) -> NDArray[np.float32]:
     """Return the samples of the speech, whole frames of them."""
     if audio:
         parts = [np.concatenate(list(Sound(path).chunks()) or [np.zeros(0, np.float32)]) for path in audio]
@@ -179,7 +179,7 @@ class _Stage:
         if avatar.voice is None:
             raise InputError("This avatar has no motion network: it cannot be measured with speech.")
         self.avatar, self.voice, self.reader, self.sound, self.tell = avatar, avatar.voice, reader, sound, progress
-        self.camera, self.plate = _small(avatar.camera, avatar.bundle.background)
+        self.camera, self.plate = small(avatar.camera, avatar.bundle.background)
         n = len(sound) // SAMPLES_PER_FRAME
         self.steps = spread(np.arange(n), STEP_FRAMES)
         self.n_done, self.n_all = 0, n * (1 + len(FELT)) + len(FELT) * len(self.steps) * (len(INTENSITIES) - 1)
@@ -199,7 +199,7 @@ class _Stage:
                 example = picture
             self.n_done += 1
             self.tell("emotion", self.n_done, self.n_all, f"{label} {intensity:g}")
-        return _readings(pictures), example
+        return readings_of(pictures), example
 
     def sync(self, readings: Readings) -> Sync:
         """Return how mouth and sound go together."""
@@ -208,9 +208,9 @@ class _Stage:
         found = mouth_and_sound(readings.lip_gap, self.sound)
         return Sync(found.lag_frames, found.correlation)
 
-    def recorded(self, capture: Capture) -> dict[str, _Felt]:
+    def recorded(self, capture: Capture) -> dict[str, Felt]:
         """Return the recording's emotions as the reader sees them; none where it has no neutral clip."""
-        return _recorded(capture, self.reader, self.tell)
+        return read_emotions(capture, self.reader, self.tell)
 
     def example(self, capture: Capture, label: str) -> NDArray[np.uint8] | None:
         """Return the middle frame of the recording's first clip of an emotion, as wide as the pictures."""
@@ -221,7 +221,8 @@ class _Stage:
         return None
 
 
-def _recorded(capture: Capture, reader: FaceReader, tell: Progress) -> dict[str, _Felt]:
+def read_emotions(capture: Capture, reader: FaceReader, tell: Progress) -> dict[str, Felt]:
+    """Return, by label, a recording's emotions as the reader sees them; nothing where no clip is neutral."""
     readings: dict[str, tuple[Readings, float]] = {}
     for label in EMOTIONS:
         clips = [clip for clip in capture.clips if clip.emotion == label]
@@ -233,36 +234,37 @@ def _recorded(capture: Capture, reader: FaceReader, tell: Progress) -> dict[str,
         seen = [reader.read(resize(picture, camera_width, camera_width))
                 for _, picture, _ in real_frames(capture, frames.tolist())]  # fmt: skip
         intensity = max(float(np.mean([clip.intensity for clip in clips])), 1 / 3)
-        readings[label] = _readings(seen), intensity
+        readings[label] = readings_of(seen), intensity
         tell("read", len(readings), len({clip.emotion for clip in capture.clips}), label)
     if "neutral" not in readings:
         return {}
     neutral = readings["neutral"][0].mean
     return {
-        label: _Felt((each.mean - neutral) / intensity, each.moments(neutral, RECORDED_MOMENT))
+        label: Felt((each.mean - neutral) / intensity, each.moments(neutral, RECORDED_MOMENT))
         for label, (each, intensity) in readings.items()
     }
 
 
-def _of_other(capture: Capture, reader: FaceReader, tell: Progress) -> dict[str, _Felt]:
+def _of_other(capture: Capture, reader: FaceReader, tell: Progress) -> dict[str, Felt]:
     """Return another person's emotions as the reader sees them.
 
     Raises:
         InputError: the capture has no neutral clip.
     """
-    felt = _recorded(capture, reader, tell)
+    felt = read_emotions(capture, reader, tell)
     if not felt:
         raise InputError(f"{capture.path} has no neutral clip, from which its emotions could differ. Leave it out.")
     return felt
 
 
-def _readings(seen: Sequence[Reading | None]) -> Readings:
+def readings_of(seen: Sequence[Reading | None]) -> Readings:
+    """Gather what was read of a row of pictures; None where no face was seen."""
     nothing = np.full(len(ARKIT_NAMES), np.nan)
     scores = np.array([nothing if each is None else each.scores for each in seen], np.float64)
     return Readings(scores, np.array([np.nan if each is None else each.lip_gap for each in seen], np.float64))
 
 
-def _small(camera: Camera, plate: NDArray[np.uint8]) -> tuple[Camera, NDArray[np.uint8]]:
+def small(camera: Camera, plate: NDArray[np.uint8]) -> tuple[Camera, NDArray[np.uint8]]:
     """Return camera and plate, at most `WIDTH_PX` wide."""
     width = min(WIDTH_PX, camera.width)
     height = round(camera.height * width / camera.width)

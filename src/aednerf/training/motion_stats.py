@@ -43,7 +43,7 @@ def measure(capture: Capture) -> MotionStats:
     high = np.quantile(values, 0.998, axis=0).astype(np.float32)
     return MotionStats(
         rest=rest, low=np.quantile(values, 0.002, axis=0).astype(np.float32), high=high,
-        emotion_offset=_emotion_offsets(capture, rest[:N_EXPRESSION], high[:N_EXPRESSION]),
+        emotion_offset=_emotion_offsets(capture, rest[:N_EXPRESSION]),
         mean_rotation=mean_rotation, mean_translation=mean_translation, idle=idle, idle_starts=starts, blink=blink,
     )  # fmt: skip
 
@@ -105,19 +105,18 @@ def quiet_frames(audio: Array, n_frames: int, reach: int) -> np.ndarray:
     return is_quiet & bool(loud_db > floor_db + 15)
 
 
-def _emotion_offsets(capture: Capture, rest: Array, high: Array) -> Array:
+def _emotion_offsets(capture: Capture, rest: Array) -> Array:
     """Return [8, 52]: what each label at full intensity adds to the expression; neutral adds nothing.
 
     A label with clips adds what the person does: the clips' mean less that of the neutral ones (without these, less the
     mean over the labels). Labels whose clips have sound shape the mouth through the network, which takes the emotion as
-    an input; here they move brows and eyes. A label without clips adds what people do (`emotion.prior`), held to the
-    person's range, mouth included: the network knows nothing of it. The mouth's opening is left to speech alone,
-    so that no emotion keeps the lips from closing.
+    an input; here they move brows and eyes. A label without clips adds what people do (`emotion.prior`), mouth
+    included: the network knows nothing of it. The mouth's opening is left to speech alone, so that no emotion keeps the
+    lips from closing.
 
     Args:
         capture: of which only the training frames are looked at.
         rest: [52] the silent face.
-        high: [52] the most of each coefficient.
     """
     recorded = _recorded_shifts(capture)
     heard = {clip.emotion for clip in capture.clips if clip.audio is not None}
@@ -131,7 +130,7 @@ def _emotion_offsets(capture: Capture, rest: Array, high: Array) -> Array:
             if label in heard:
                 offsets[row, SPEECH_COLUMNS] = 0
         else:
-            offsets[row] = prior.for_person(label, rest, high, gain)
+            offsets[row] = prior.for_person(label, rest, gain)
         offsets[row, [JAW_OPEN, MOUTH_CLOSE, *BLINK_COLUMNS]] = 0
     return offsets
 
