@@ -38,6 +38,13 @@ def avatar(folder: Path, capture: Capture) -> Avatar:
     return train(capture, folder / "me.aednerf", PRESET)
 
 
+def test_a_field_that_no_avatar_could_hold_is_refused_before_training(folder: Path, capture: Capture) -> None:
+    large = replace(PRESET, field=replace(PRESET.field, n_levels=16, finest=512, log2_entries=20))
+    with pytest.raises(InputError, match="bytes, an avatar's weights at most 32,000,000"):
+        train(capture, folder / "large.aednerf", large)
+    assert not list(folder.glob("large*"))
+
+
 def test_training_leaves_a_bundle_and_nothing_else(folder: Path, avatar: Avatar) -> None:
     assert {path.name for path in folder.iterdir()} >= {"capture", "me.aednerf"}
     assert not (folder / "me.aednerf.training").exists()

@@ -18,10 +18,12 @@ from aednerf import __version__
 from aednerf.avatar.avatar import Avatar
 from aednerf.avatar.bundle import Bundle, Place, save_bundle
 from aednerf.avatar.restore import pick_device
+from aednerf.avatar.untrusted import MAX_BYTES
 from aednerf.capture.capture import Capture, Shot
 from aednerf.core.errors import InputError
 from aednerf.core.files import require_absent
 from aednerf.core.progress import Progress, silent
+from aednerf.field.config import FieldConfig
 from aednerf.media.image import resize
 from aednerf.motion.generic import GenericMouth
 from aednerf.motion.network import MotionNetwork
@@ -57,7 +59,8 @@ def train(
         The avatar, loaded from its bundle.
 
     Raises:
-        InputError: the output exists, the capture is unusable, or there is nothing to resume.
+        InputError: the output exists, the capture is unusable, the preset's field is larger than an avatar may be, or
+            there is nothing to resume.
         MachineError: the training diverged.
     """
     out = require_absent(out, force)
@@ -69,6 +72,7 @@ def train(
             f"{capture.path} has {len(capture.train_frames)} usable training frames, expected at least "
             f"{_FEWEST_FRAMES}. Prepare a longer recording, or one where the face is seen."
         )
+    _require_room(chosen.field)
     workspace = out.with_name(out.name + ".training")
     checkpoint = workspace / "field.safetensors"
     if force:
@@ -88,6 +92,19 @@ def train(
     _save(bundle, model, capture, out, force, progress)
     shutil.rmtree(workspace, ignore_errors=True)
     return Avatar.load(out, device)
+
+
+def _require_room(config: FieldConfig) -> None:
+    """Refuse a field that no bundle could hold before anybody waits for its training."""
+    with torch.device("meta"):
+        tensors = AvatarModel(config).state_dict().values()
+    n_bytes = sum(each.numel() * min(each.element_size(), 2) for each in tensors)  # a bundle's large tensors are halves
+    most = MAX_BYTES["weights.safetensors"]
+    if n_bytes > most:
+        raise InputError(
+            f"A field of these sizes takes about {n_bytes:,} bytes, an avatar's weights at most {most:,}. Choose fewer "
+            "or smaller bases, or a smaller log2_entries."
+        )
 
 
 def _bundle(
