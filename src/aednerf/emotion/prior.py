@@ -67,7 +67,7 @@ def prior(label: str) -> Array:
     """Return [52]: what an emotion at full intensity adds to a neutral face, in coefficients.
 
     >>> float(prior("happy")[ARKIT_NAMES.index("mouthSmileLeft")])
-    0.800000011920929
+    0.699999988079071
     """
     row = np.zeros(len(ARKIT_NAMES), np.float32)
     for unit, strength in PROTOTYPES[label].items():
