@@ -28,7 +28,7 @@ from aednerf.core.progress import silent
 from aednerf.core.records import EMOTIONS, Motion
 from aednerf.core.units import FPS
 from aednerf.emotion.space import EmotionTrack, parse
-from aednerf.evaluation.emotion import FELT, read_emotions, readings_of, small, speech
+from aednerf.evaluation.emotion import FELT, for_reading, read_emotions, readings_of, speech_samples
 from aednerf.evaluation.pictures import show
 from aednerf.evaluation.protocols import spread
 from aednerf.evaluation.reading import FaceReader, MediaPipeReader
@@ -55,7 +55,7 @@ def main() -> None:
     assert isinstance(avatar.voice, MotionGenerator)
     stats = replace(avatar.voice.stats, emotion_offset=measure(capture).emotion_offset)
     voice = MotionGenerator(avatar.voice.mouth, stats)
-    sound = np.concatenate([speech(capture, [each], SECONDS * FPS) for each in options.audio])
+    sound = np.concatenate([speech_samples(capture, [each], SECONDS * FPS) for each in options.audio])
     with MediaPipeReader() as reader:
         people = [read_emotions(Capture.open(each), reader, silent) for each in options.others]
         means, pictures = {}, []
@@ -82,7 +82,7 @@ def act(
     avatar: Avatar, voice: MotionGenerator, sound: NDArray[np.float32], label: str, n: int, reader: FaceReader
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
     """Speak with an emotion: the mean of what is read from `n` pictures [52], and the one in the middle."""
-    camera, plate = small(avatar.camera, avatar.bundle.background)
+    camera, plate = for_reading(avatar.camera, avatar.bundle.background)
     track = EmotionTrack.constant(parse(label))
     motion = avatar.fitted(Motion.concatenate(list(voice.generate([sound], track, blink=False))))
     frames = spread(np.arange(len(motion)), n)

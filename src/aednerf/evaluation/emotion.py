@@ -100,7 +100,7 @@ def measure_emotion(
     """
     if reader.reason:
         raise InputError(f"Faces cannot be read from pictures here: {reader.reason}. `aednerf doctor` says more.")
-    stage = _Stage(avatar, capture, reader, speech(capture, audio, max_frames), progress)
+    stage = _Stage(avatar, capture, reader, speech_samples(capture, audio, max_frames), progress)
     recorded, tracked = stage.recorded(capture), recorded_shifts(capture)
     people = [_of_other(each, reader, progress) for each in others]
     sheet = EmotionSheet(INTENSITIES)
@@ -151,7 +151,7 @@ class Felt:
     """[M, 52] the shifts of single moments, as strong as they were recorded."""
 
 
-def speech(capture: Capture, audio: Sequence[str | Path], max_frames: int | None) -> NDArray[np.float32]:
+def speech_samples(capture: Capture, audio: Sequence[str | Path], max_frames: int | None) -> NDArray[np.float32]:
     """Return the samples of the speech, whole frames of them."""
     if audio:
         parts = [np.concatenate(list(Sound(path).chunks()) or [np.zeros(0, np.float32)]) for path in audio]
@@ -179,7 +179,7 @@ class _Stage:
         if avatar.voice is None:
             raise InputError("This avatar has no motion network: it cannot be measured with speech.")
         self.avatar, self.voice, self.reader, self.sound, self.tell = avatar, avatar.voice, reader, sound, progress
-        self.camera, self.plate = small(avatar.camera, avatar.bundle.background)
+        self.camera, self.plate = for_reading(avatar.camera, avatar.bundle.background)
         n = len(sound) // SAMPLES_PER_FRAME
         self.steps = spread(np.arange(n), STEP_FRAMES)
         self.n_done, self.n_all = 0, n * (1 + len(FELT)) + len(FELT) * len(self.steps) * (len(INTENSITIES) - 1)
@@ -264,7 +264,7 @@ def readings_of(seen: Sequence[Reading | None]) -> Readings:
     return Readings(scores, np.array([np.nan if each is None else each.lip_gap for each in seen], np.float64))
 
 
-def small(camera: Camera, plate: NDArray[np.uint8]) -> tuple[Camera, NDArray[np.uint8]]:
+def for_reading(camera: Camera, plate: NDArray[np.uint8]) -> tuple[Camera, NDArray[np.uint8]]:
     """Return camera and plate, at most `WIDTH_PX` wide."""
     width = min(WIDTH_PX, camera.width)
     height = round(camera.height * width / camera.width)
