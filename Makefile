@@ -44,8 +44,9 @@ demo: $(VENV)/.installed
 	@echo "The video: $(OUT)/speak.mp4    at a glance: $(OUT)/speak.png    the capture's report: $(OUT)/capture/report.html"
 endif
 
+# A worker a core; a file's tests share what they make, so they stay together.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
