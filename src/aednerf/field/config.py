@@ -48,8 +48,12 @@ class FieldConfig:
     """Nodes an edge of a basis displacement over the whole box."""
     mouth_resolution: int = 24
     """Nodes an edge of its refinement around the mouth."""
-    warp_steps: int = 3
-    """Fixed-point steps that solve the warp; 1 is first order, 0 leaves the warp out."""
+    upper_resolution: int = 24
+    """Nodes an edge of that around brows and eyes, which only the face model fills; 0 has none."""
+    warp_steps: int = 4
+    """Steps that solve the warp; 1 is first order, 0 leaves the warp out."""
+    warp_mixes: int = 1
+    """1 where each step is mixed with the one before: right where lips part, too; 0 in avatars made before."""
     occupancy_resolution: int = 128
     """Cells an edge of the occupancy grid."""
     step_m: float = 0.002
@@ -102,7 +106,9 @@ class FieldConfig:
                 raise InputError(f"Field setting {name} must lie in [{low}, {high}], got {value!r}.")
             if known[name].type == "int" and not isinstance(value, int):
                 raise InputError(f"Field setting {name} must be a whole number, got {value!r}.")
-        config = FieldConfig(**{"n_eye_basis": 0, "holds_face": 0, **values})  # avatars made before there were such
+        config = FieldConfig(
+            **{"n_eye_basis": 0, "holds_face": 0, "upper_resolution": 0, "warp_mixes": 0, **values}
+        )  # avatars made before there were such
         if config.occupancy_resolution % 2:
             raise InputError(f"Field setting occupancy_resolution must be even, got {config.occupancy_resolution}.")
         if config.shown_shot >= config.n_shots:
@@ -114,7 +120,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "n_levels": (1, 24), "base": (2, 128), "finest": (2, 4096), "log2_entries": (8, 20), "width": (8, 256),
     "n_residual": (0, 32), "n_halves": (0, 2), "holds_face": (0, 1), "n_posture": (0, 16), "n_basis": (1, 64),
     "n_mouth_basis": (1, 64), "n_eye_basis": (0, 64), "n_paint": (0, 64), "paint_m": (0.001, 0.02),
-    "warp_resolution": (2, 64), "mouth_resolution": (2, 64), "warp_steps": (0, 10),
+    "warp_resolution": (2, 64), "mouth_resolution": (2, 64), "upper_resolution": (0, 64),
+    "warp_steps": (0, 10), "warp_mixes": (0, 1),
     "occupancy_resolution": (16, 256), "step_m": (0.0002, 0.05), "torso_levels": (1, 24),
     "torso_finest": (2, 4096), "torso_log2_entries": (8, 20), "torso_width": (8, 256),
     "n_shots": (1, 4096), "shown_shot": (0, 4095),

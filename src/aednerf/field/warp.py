@@ -24,6 +24,8 @@ from aednerf.ops.warp import sample_grid, solve_warp
 
 _SPREAD_CELLS = 0.6
 """Width of the Gaussian that spreads the surface's displacement to a node, in cells."""
+_CORRECTIONS = 3
+"""How often what the spread displacement lacks at the surface is spread in turn: each time narrow movements gain."""
 _REACH_M = 0.03
 """How far from the surface its displacement fades."""
 _LEAST_SPREAD = 0.05
@@ -31,6 +33,9 @@ _LEAST_SPREAD = 0.05
 _STRONG_SHARE = 0.6
 """Skin that moves by this share of the most belongs to a coefficient's place."""
 _MOUTH_NAMES = ("jawOpen", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight", "mouthUpperUpLeft", "mouthLowerDownLeft")
+_UPPER_PLACE = tuple(name for name in ARKIT_NAMES if name.startswith(("brow", "eyeWide", "eyeSquint")))
+_UPPER_NAMES = (*_UPPER_PLACE, *(name for name in ARKIT_NAMES if name.startswith(("cheekSquint", "noseSneer"))))
+"""What moves the upper face, but for blinks and gaze: those every recording shows, and `field.eyes` learns them."""
 
 
 class FrameWarp(NamedTuple):
@@ -40,35 +45,40 @@ class FrameWarp(NamedTuple):
     """[B, 3, R, R, R] over the box."""
     mouth: Tensor
     """[B, 3, r, r, r] added around the mouth."""
+    upper: Tensor
+    """[B, 3, u, u, u] added around brows and eyes; of no nodes where the field has no such grid."""
 
 
-class BasisGrid(nn.Module):
-    """Basis displacements on a grid over a part of the box, and how codes blend them."""
+class FaceGrid(nn.Module):
+    """What a face model says of displacements, as a basis on a grid over a part of the box."""
 
-    def __init__(self, n_basis: int, resolution: int, config: FieldConfig, is_detail: bool) -> None:
+    def __init__(self, n_basis: int, resolution: int, *, is_part: bool, is_kept: bool) -> None:
         super().__init__()
-        self.basis = nn.Parameter(torch.zeros(n_basis, 3, resolution, resolution, resolution))
-        self.mix = nn.Parameter(torch.zeros(n_basis, config.n_code))
-        is_held = config.holds_face > 0
-        self.register_buffer("face_basis", torch.zeros_like(self.basis), persistent=is_held)
-        self.register_buffer("face_mix", torch.zeros(n_basis, N_EXPRESSION), persistent=is_held)
-        self.is_detail = is_detail
+        self.is_part = is_part
+        shape = (n_basis, 3, resolution, resolution, resolution)
+        self.register_buffer("face_basis", torch.zeros(shape), persistent=is_kept)
+        self.register_buffer("face_mix", torch.zeros(n_basis, N_EXPRESSION), persistent=is_kept)
         self.register_buffer("centre", torch.zeros(3))
         self.register_buffer("extent", torch.ones(3))
 
-    centre: Tensor
-    extent: Tensor
     face_basis: Tensor
     face_mix: Tensor
+    centre: Tensor
+    extent: Tensor
+
+    @property
+    def resolution(self) -> int:
+        """Nodes an edge."""
+        return self.face_basis.shape[-1]
 
     @property
     def cell(self) -> float:
         """The mean distance of its nodes, in the box's units."""
-        return float(2.0 * self.extent.mean() / (self.basis.shape[-1] - 1))
+        return float(2.0 * self.extent.mean() / (self.resolution - 1))
 
     def nodes(self) -> Tensor:
         """Return its nodes [R^3, 3] in the box, on the CPU."""
-        return _nodes(self.basis.shape[-1]) * self.extent.cpu() + self.centre.cpu()
+        return _nodes(self.resolution) * self.extent.cpu() + self.centre.cpu()
 
     def blend(self, expression: Tensor, code: Tensor | None = None) -> Tensor:
         """Blend the displacement of B frames: [B, 3, R, R, R].
@@ -79,42 +89,80 @@ class BasisGrid(nn.Module):
         """
         blended = (expression @ self.face_mix.T) @ self.face_basis.flatten(1)
         if code is not None:
-            blended = blended + (code @ self.mix.T) @ self.basis.flatten(1)
-        blended = blended.view(-1, *self.basis.shape[1:])
-        return blended * _window(self.basis.shape[-1], blended.device) if self.is_detail else blended
+            blended = blended + self._learned(code)
+        return self._windowed(blended.view(-1, *self.face_basis.shape[1:]))
 
     def sample(self, blended: Tensor, points: Tensor) -> Tensor:
         """Return the displacement [B, P, 3] at points [B, P, 3] of the box; zero outside of its part."""
         return sample_grid(blended, (points - self.centre) / self.extent)
 
     @torch.no_grad()
-    def start(self, moves: Tensor, spread: Tensor) -> None:
-        """Hold the leading singular vectors of displacements; learning begins with the same basis, none of it mixed in.
+    def start(self, surface: Tensor, moves: Tensor, spread: Tensor) -> Tensor:
+        """Hold the leading singular vectors of displacements.
 
         Args:
-            moves: [C, R^3, 3] what each coefficient at 1 moves its nodes by.
+            surface: [P, 3] points of the face's surface.
+            moves: [C, P, 3] what each coefficient at 1 moves them by.
             spread: [C] how much each coefficient varies, which says what matters.
+
+        Returns:
+            [C, P, 3] what of it the grid holds.
         """
+        at = surface.expand(len(moves), -1, -1)
+        nodes, held = self.nodes(), torch.zeros_like(moves)
+        field = torch.zeros(len(moves), len(nodes), 3)
+        for _ in range(1 + _CORRECTIONS):
+            field += _spread_to_nodes(nodes, surface, moves - held, self.cell)
+            held = self.sample(self._windowed(self._as_grids(field)), at)
         scale = spread.clamp(min=_LEAST_SPREAD).unsqueeze(1)
-        left, values, right = torch.linalg.svd(moves.flatten(1) * scale, full_matrices=False)
-        n = min(len(self.basis), len(values))
+        left, values, right = torch.linalg.svd(field.flatten(1) * scale, full_matrices=False)
+        n = min(len(self.face_basis), len(values))
         # A basis vector is what its pattern of coefficients, each at one standard deviation, moves the head by.
-        flat = right[:n] * values[:n].unsqueeze(1)
-        self.face_basis[:n].copy_(flat.view(n, -1, 3).transpose(1, 2).reshape(n, *self.basis.shape[1:]))
+        self.face_basis[:n].copy_(self._as_grids((right[:n] * values[:n].unsqueeze(1)).view(n, -1, 3)))
         self.face_mix[:n].copy_((left[:, :n] / scale).T)
-        self.basis.copy_(self.face_basis)
+        return self.sample(self.blend(torch.eye(len(moves))), at)
 
     @torch.no_grad()
     def place(self, surface: Tensor, moves: Tensor, names: tuple[str, ...]) -> None:
         """Stand around what some coefficients move strongly at the front of the head; where nothing moves, stay."""
-        strength = moves[[ARKIT_NAMES.index(name) for name in names]].norm(dim=-1).amax(0)
         front = surface[:, 2] > surface[:, 2].median()
-        moved = surface[(strength > _STRONG_SHARE * strength[front].max()) & front]
+        strength = moves[[ARKIT_NAMES.index(name) for name in names]].norm(dim=-1) * front
+        most = strength.amax(1, keepdim=True)
+        moved = surface[((strength > _STRONG_SHARE * most) & (most > 0)).any(0)]
         if not len(moved):
             return
         low, high = moved.amin(0), moved.amax(0)
         self.centre.copy_((low + high) / 2)
         self.extent.copy_(((high - low) / 2 * 1.2).clamp(min=0.1, max=0.35))
+
+    def _learned(self, code: Tensor) -> Tensor | float:
+        return 0.0
+
+    def _as_grids(self, field: Tensor) -> Tensor:
+        """[N, R^3, 3] as [N, 3, R, R, R]."""
+        return field.transpose(1, 2).reshape(len(field), *self.face_basis.shape[1:])
+
+    def _windowed(self, grids: Tensor) -> Tensor:
+        return grids * _window(self.resolution, grids.device) if self.is_part else grids
+
+
+class BasisGrid(FaceGrid):
+    """A face grid with displacements beside it that are learned."""
+
+    def __init__(self, n_basis: int, resolution: int, config: FieldConfig, *, is_part: bool) -> None:
+        super().__init__(n_basis, resolution, is_part=is_part, is_kept=config.holds_face > 0)
+        self.basis = nn.Parameter(torch.zeros_like(self.face_basis))
+        self.mix = nn.Parameter(torch.zeros(n_basis, config.n_code))
+
+    @torch.no_grad()
+    def start(self, surface: Tensor, moves: Tensor, spread: Tensor) -> Tensor:
+        """As a face grid; learning begins with the same basis, none of it mixed in."""
+        held = super().start(surface, moves, spread)
+        self.basis.copy_(self.face_basis)
+        return held
+
+    def _learned(self, code: Tensor) -> Tensor:
+        return (code @ self.mix.T) @ self.basis.flatten(1)
 
 
 class LowRankWarp(nn.Module):
@@ -123,30 +171,44 @@ class LowRankWarp(nn.Module):
     def __init__(self, config: FieldConfig) -> None:
         super().__init__()
         self.n_steps = config.warp_steps
-        self.whole = BasisGrid(config.n_basis, config.warp_resolution, config, is_detail=False)
-        self.mouth = BasisGrid(config.n_mouth_basis, config.mouth_resolution, config, is_detail=True)
+        self.is_mixed = config.warp_mixes > 0
+        self.whole = BasisGrid(config.n_basis, config.warp_resolution, config, is_part=False)
+        self.mouth = BasisGrid(config.n_mouth_basis, config.mouth_resolution, config, is_part=True)
+        self.upper = (
+            FaceGrid(len(_UPPER_NAMES), config.upper_resolution, is_part=True, is_kept=True)
+            if config.upper_resolution
+            else None
+        )
 
     @property
-    def grids(self) -> tuple[BasisGrid, BasisGrid]:
-        """In the order of `FrameWarp`."""
+    def learned(self) -> tuple[BasisGrid, BasisGrid]:
+        """The grids that learn."""
         return self.whole, self.mouth
+
+    @property
+    def grids(self) -> tuple[FaceGrid, ...]:
+        """In the order of `FrameWarp`."""
+        return self.learned if self.upper is None else (*self.learned, self.upper)
 
     def prepare(self, expression: Tensor, code: Tensor) -> FrameWarp:
         """Blend the displacement of B frames from their coefficients [B, 52] and codes [B, C]."""
-        return FrameWarp(*(grid.blend(expression, code) for grid in self.grids))
+        upper = (
+            expression.new_zeros(len(expression), 3, 0, 0, 0) if self.upper is None else self.upper.blend(expression)
+        )
+        return FrameWarp(self.whole.blend(expression, code), self.mouth.blend(expression, code), upper)
 
     def forward(self, points: Tensor, frame: FrameWarp) -> Tensor:
         """Return the canonical points [B, P, 3] of observed ones [B, P, 3]."""
 
         def displacement(at: Tensor) -> Tensor:
-            whole, mouth = (grid.sample(each, at) for grid, each in zip(self.grids, frame, strict=True))
-            return whole + mouth
+            parts = [grid.sample(each, at) for grid, each in zip(self.grids, frame, strict=False)]
+            return torch.stack(parts).sum(0)
 
-        return solve_warp(points, displacement, self.n_steps)
+        return solve_warp(points, displacement, self.n_steps, self.is_mixed)
 
     @torch.no_grad()
     def start_from_face(self, points: np.ndarray, deltas: np.ndarray, spread: np.ndarray) -> None:
-        """Set the bases to the leading displacements of a face model; the finer grid holds what the whole head's lacks.
+        """Set the bases to the leading displacements of a face model; the finer grids hold what the whole head's lacks.
 
         Args:
             points: [P, 3] the person's neutral surface, metres in the head frame.
@@ -156,13 +218,13 @@ class LowRankWarp(nn.Module):
         surface = torch.as_tensor(points, dtype=torch.float32) / HEAD_BOX_HALF_M
         moves = torch.as_tensor(deltas, dtype=torch.float32) / HEAD_BOX_HALF_M
         varies = torch.as_tensor(spread, dtype=torch.float32)
-        self.whole.start(_spread_to_nodes(self.whole.nodes(), surface, moves, self.whole.cell), varies)
-        each = torch.eye(len(moves), device=self.whole.mix.device)
-        coarse = self.whole.blend(each).cpu()
         self.mouth.place(surface, moves, _MOUTH_NAMES)
-        nodes = self.mouth.nodes()
-        fine = _spread_to_nodes(nodes, surface, moves, self.mouth.cell)
-        self.mouth.start(fine - sample_grid(coarse, nodes.expand(len(moves), -1, -1)), varies)
+        lacking = moves - self.whole.start(surface, moves, varies)
+        lacking = lacking - self.mouth.start(surface, lacking, varies)
+        if self.upper is not None:
+            self.upper.place(surface, moves, _UPPER_PLACE)
+            is_upper = torch.tensor([name in _UPPER_NAMES for name in ARKIT_NAMES])
+            self.upper.start(surface, lacking * is_upper.view(-1, 1, 1), varies)
 
 
 def _nodes(resolution: int) -> Tensor:

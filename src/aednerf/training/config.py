@@ -112,7 +112,8 @@ PRESETS: dict[str, Preset] = {
         max_size=256,
         field=FieldConfig(
             n_levels=7, base=12, finest=160, log2_entries=15, width=32, n_basis=12, n_mouth_basis=20,
-            n_eye_basis=0, n_paint=16, warp_resolution=24, mouth_resolution=16, warp_steps=2, occupancy_resolution=128,
+            n_eye_basis=0, n_paint=16, warp_resolution=24, mouth_resolution=16, upper_resolution=16, warp_steps=3,
+            occupancy_resolution=128,
             step_m=0.0025, torso_levels=6, torso_finest=160, torso_log2_entries=13, torso_width=32,
         ),
         batch=RayBatch(n_frames=4, n_head=256, mouth_patch_px=16, n_eyes=64, n_picture=96, n_slots=16),

@@ -15,8 +15,8 @@ def make_optimizer(model: AvatarModel, rates: LearningRates) -> torch.optim.Adam
     groups = [
         ([head.grid.table], rates.head_grid),
         ([p for p in head.parameters() if p is not head.grid.table and id(p) not in warp], rates.head_mlp),
-        ([grid.basis for grid in head.warp.grids], rates.warp),
-        ([grid.mix for grid in head.warp.grids], rates.mix),
+        ([grid.basis for grid in head.warp.learned], rates.warp),
+        ([grid.mix for grid in head.warp.learned], rates.mix),
         ([torso.grid.table], rates.torso_grid),
         ([p for p in torso.parameters() if p is not torso.grid.table], rates.torso_mlp),
     ]
