@@ -23,6 +23,7 @@ from aednerf.training.checkpoint import Progressed, load_checkpoint, save_checkp
 from aednerf.training.config import Preset
 from aednerf.training.frame_store import FrameStore, load_frames
 from aednerf.training.hull import loose_hull
+from aednerf.training.imagined import imagined_expressions
 from aednerf.training.optimizer import make_optimizer, sample_scale, set_rates
 from aednerf.training.step import FieldStep
 from aednerf.training.surface import FaceSurface
@@ -31,6 +32,7 @@ from aednerf.training.visibility import visible_cells
 _CHECKPOINT_EVERY_S = 20.0
 _REPORT_EVERY = 50
 _SETTLING_ROUNDS = 24
+_IMAGINED_ROUNDS = 2
 _GRAPH_WARM_UP = 3
 _CPU_BUDGET_BYTES = 2 << 30
 _GPU_BUDGET_SHARE = 0.5
@@ -217,7 +219,10 @@ class _Loop:
 
 
 def _settle_occupancy(step: FieldStep, model: AvatarModel) -> None:
-    """Measure the occupancy over many expressions without forgetting, stronger ones than recorded included."""
+    """Measure the occupancy over many expressions without forgetting, with stronger ones and some never recorded."""
     model.occupancy.density.zero_()
     for round_number in range(_SETTLING_ROUNDS):
         step.refresh_occupancy(keep=1.0, gain=1.0 + round_number % 3 / 3)
+    for added in imagined_expressions(model.device):
+        for _ in range(_IMAGINED_ROUNDS):
+            step.refresh_occupancy(keep=1.0, added=added)

@@ -132,12 +132,13 @@ class FieldStep:
         return losses.structure_loss(picture[:, mouth].reshape(shape), truth[:, mouth].reshape(shape))
 
     @torch.no_grad()
-    def refresh_occupancy(self, keep: float = 0.95, gain: float = 1.0) -> None:
+    def refresh_occupancy(self, keep: float = 0.95, gain: float = 1.0, added: Tensor | None = None) -> None:
         """Measure the density in every cell that may hold something, each for one of the training expressions.
 
         Args:
             keep: what is left of the densities measured before, as a factor.
             gain: how much stronger than recorded the expressions are.
+            added: [52] what is added to them; None adds nothing.
         """
         occupancy = self.model.occupancy
         resolution = len(occupancy.bits)
@@ -151,10 +152,10 @@ class FieldStep:
         corner = torch.stack([x, y, z], dim=-1).float()
         points = (corner + torch.rand_like(corner)) / resolution * 2 - 1
         chosen = torch.randint(0, self.frames.n_frames, (n_frames,), device=device)
+        expression = self.frames.expression[chosen] * gain
+        expression = (expression if added is None else expression + added).clamp(max=1.0)
         state = self.model.head.prepare(
-            (self.frames.expression[chosen] * gain).clamp(max=1.0),
-            self.frames.residual[chosen] * gain,
-            torch.zeros(n_frames, 3, device=device),
+            expression, self.frames.residual[chosen] * gain, torch.zeros(n_frames, 3, device=device)
         )
         density, _ = self.model.head(points.view(n_frames, -1, 3), state)
         occupancy.update(cells, density.reshape(-1), self.step_m, keep)

@@ -14,11 +14,14 @@ from aednerf.render.model import AvatarModel
 from aednerf.render.rays import Rays, cast
 from aednerf.render.volume import CM_PER_UNIT
 from aednerf.training.frame_store import FrameStore
+from aednerf.training.imagined import imagined_expressions
 
 _LARGEST_TURN_RAD = (math.radians(20.0), math.radians(35.0))
 """How far the viewer walks around the head: up and down, and sideways."""
 _LARGEST_GAIN = 5 / 3
 """Expressions are looked at up to so much stronger than recorded."""
+_IMAGINED_SHARE = 0.5
+"""So many looks are at expressions that nobody recorded."""
 _FINER = 0.5
 """Samples lie so much closer than in a picture."""
 _LEAST_WEIGHT = 0.04
@@ -63,8 +66,12 @@ def _seen_by_rays(model: AvatarModel, frames: FrameStore, row: int, step: float)
     rays = cast(pixels, frames.intrinsics[row : row + 1], turn @ rotation, translation)
     gain = 1 + torch.rand((), device=device) * (_LARGEST_GAIN - 1)
     keep = torch.randint(0, 2, (), device=device)
+    expression = frames.expression[row : row + 1] * gain
+    if float(torch.rand(())) < _IMAGINED_SHARE:
+        imagined = imagined_expressions(device)
+        expression = frames.expression[row : row + 1] + imagined[torch.randint(0, len(imagined), (1,), device=device)]
     state = model.head.prepare(
-        (frames.expression[row : row + 1] * gain).clamp(max=1.0),
+        expression.clamp(max=1.0),
         frames.residual[row : row + 1] * gain * keep,
         torch.zeros(1, 3, device=device),
     )
