@@ -31,8 +31,8 @@ def test_every_emotion_has_a_face_of_its_own() -> None:
 def test_the_mouth_is_left_to_speech(label: str) -> None:
     face = prior(label)
     assert not face[[JAW_OPEN, MOUTH_CLOSE, *BLINK_COLUMNS]].any()
-    # Disgust parts the lips by the raised upper lip, contempt on one side.
-    assert face @ GAP_BY < {"disgusted": 5.5, "contempt": 1.8}.get(label, 0.1)
+    # Lips parted by a raised upper one (disgust; contempt on one side) or by both (anger, fear), in millimetres.
+    assert face @ GAP_BY < {"disgusted": 7.0, "angry": 5.2, "fear": 3.8, "contempt": 3.0}.get(label, 0.1)
 
 
 def test_contempt_is_one_sided_and_the_others_are_not() -> None:
