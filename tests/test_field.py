@@ -99,6 +99,40 @@ def test_small_movements_of_the_mouth_have_a_basis_of_their_own() -> None:
     assert float(error.median()) < 0.001  # the one basis displacement of the whole head is the jaw's
 
 
+def test_narrow_movements_of_brows_and_lids_are_held() -> None:
+    """Even where the recording shows nothing of them and the whole head's basis has no place."""
+    points, deltas = _jaw()
+    for name, height, strength in (("browDownRight", 0.045, -0.006), ("eyeWideLeft", 0.035, 0.002)):
+        near = np.exp(-(((points - (0.03, height, 0.075)) / 0.012) ** 2).sum(1))
+        deltas[ARKIT_NAMES.index(name), :, 1] = strength * near
+    spread = np.where(np.array(ARKIT_NAMES) == "jawOpen", 0.2, 0.0).astype(np.float32)
+    surface = torch.as_tensor(points)[None] / HEAD_BOX_HALF_M
+
+    def share(name: str, config: FieldConfig) -> float:
+        warp = LowRankWarp(config)
+        warp.start_from_face(points, deltas, spread)
+        one = torch.eye(len(ARKIT_NAMES))[[ARKIT_NAMES.index(name)]]
+        frame = warp.prepare(one, torch.zeros(1, config.n_code))
+        with torch.no_grad():
+            held = torch.stack([grid.sample(each, surface) for grid, each in zip(warp.grids, frame, strict=False)])
+        wanted = torch.as_tensor(deltas[ARKIT_NAMES.index(name)])[None] / HEAD_BOX_HALF_M
+        return float((held.sum(0) * wanted).sum() / wanted.square().sum())
+
+    few = replace(SMALL, n_basis=1)
+    for name in ("browDownRight", "eyeWideLeft"):
+        assert share(name, replace(few, upper_resolution=16)) > 0.8 > share(name, replace(few, upper_resolution=0))
+
+
+def test_avatars_made_before_have_no_upper_grid_and_the_plain_fixed_point() -> None:
+    values = SMALL.to_dict()
+    del values["upper_resolution"], values["warp_mixes"]
+    warp = LowRankWarp(FieldConfig.from_dict(values))
+    assert warp.upper is None and not warp.is_mixed and len(warp.grids) == 2
+    points = torch.rand(1, 5, 3) - 0.5
+    frame = warp.prepare(torch.rand(1, len(ARKIT_NAMES)), torch.rand(1, SMALL.n_code))
+    torch.testing.assert_close(warp(points, frame), points)  # nothing was learned
+
+
 def test_the_bias_is_the_same_as_concatenating_the_code() -> None:
     torch.manual_seed(0)
     head = HeadField(SMALL)

@@ -49,12 +49,12 @@ STRONG, MEDIUM, SLIGHT = 1.0, 0.7, 0.4
 PROTOTYPES: dict[str, dict[str, float]] = {
     "neutral": {},
     "angry": {"4": MEDIUM, "7": SLIGHT, "6": SLIGHT, "10": SLIGHT, "16": SLIGHT},
-    "contempt": {"14L": MEDIUM, "10L": STRONG, "2": MEDIUM, "7": MEDIUM},
-    "disgusted": {"9": MEDIUM, "10": MEDIUM, "6": SLIGHT, "17": SLIGHT},
+    "contempt": {"14L": MEDIUM, "10L": MEDIUM, "2": MEDIUM, "7": MEDIUM},
+    "disgusted": {"9": MEDIUM, "10": SLIGHT / 2, "6": MEDIUM, "17": SLIGHT},
     "fear": {"1": STRONG, "20": MEDIUM, "2": SLIGHT, "5": STRONG, "10": SLIGHT / 2, "16": SLIGHT},
     "happy": {"12": MEDIUM, "6": MEDIUM},
     "sad": {"4": SLIGHT, "15": STRONG, "1": MEDIUM, "6": MEDIUM, "17": SLIGHT},
-    "surprised": {"1": STRONG, "2": STRONG, "5": STRONG},
+    "surprised": {"1": STRONG, "2": MEDIUM, "5": STRONG},
 }
 """Strength of each action unit at intensity 1. Those that hinder lips which speak (10, 12, 16, 17, 20) are held back;
 so is 4, which in coefficients only lowers the brows: beside 1 it would undo what it should draw together (in fear it

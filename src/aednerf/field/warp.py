@@ -6,7 +6,8 @@ blendshapes, spread smoothly from its surface into space, and stay as they are: 
 shows still moves the right places. The second are learned, and know only what the recording shows (`field.known`).
 Each grid has a basis of its own: a rolled lip moves little of a head, but what people look at.
 
-Eyes have no finer grid: a lid that closes covers what it moves over, which no warp does: the fixed point fails there.
+A third grid, around brows and eyes, holds what the face model says of them alone: a recording may never show it. It
+leaves out blinks: a lid that closes covers what it moves over, which no warp does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
+from scipy.spatial import KDTree
 from torch import Tensor, nn
 
 from aednerf.core.records import ARKIT_NAMES
@@ -26,6 +29,8 @@ _SPREAD_CELLS = 0.6
 """Width of the Gaussian that spreads the surface's displacement to a node, in cells."""
 _CORRECTIONS = 3
 """How often what the spread displacement lacks at the surface is spread in turn: each time narrow movements gain."""
+_N_NEAR = 128
+"""A node averages so many points of the surface at most: three widths around it and more."""
 _REACH_M = 0.03
 """How far from the surface its displacement fades."""
 _LEAST_SPREAD = 0.05
@@ -109,10 +114,10 @@ class FaceGrid(nn.Module):
             [C, P, 3] what of it the grid holds.
         """
         at = surface.expand(len(moves), -1, -1)
-        nodes, held = self.nodes(), torch.zeros_like(moves)
-        field = torch.zeros(len(moves), len(nodes), 3)
+        to_nodes, held = _Spread(self.nodes(), surface, self.cell), torch.zeros_like(moves)
+        field = torch.zeros(len(moves), self.resolution**3, 3)
         for _ in range(1 + _CORRECTIONS):
-            field += _spread_to_nodes(nodes, surface, moves - held, self.cell)
+            field += to_nodes(moves - held)
             held = self.sample(self._windowed(self._as_grids(field)), at)
         scale = spread.clamp(min=_LEAST_SPREAD).unsqueeze(1)
         left, values, right = torch.linalg.svd(field.flatten(1) * scale, full_matrices=False)
@@ -234,20 +239,25 @@ def _nodes(resolution: int) -> Tensor:
     return torch.stack([x, y, z], dim=-1).view(-1, 3)
 
 
-def _spread_to_nodes(nodes: Tensor, surface: Tensor, moves: Tensor, cell: float) -> Tensor:
-    """Average the surface's displacement [C, P, 3] around each node [G, 3], fading away from it: [C, G, 3]."""
-    width = _SPREAD_CELLS * cell
-    reach = _REACH_M / HEAD_BOX_HALF_M
-    flat = moves.transpose(0, 1).reshape(len(surface), -1)
-    spread = torch.empty(len(nodes), flat.shape[1])
-    for first in range(0, len(nodes), 4096):
-        distance2 = torch.cdist(nodes[first : first + 4096], surface).square()
-        nearest = distance2.amin(1, keepdim=True)
-        weights = torch.exp(-(distance2 - nearest) / (2 * width * width))
-        weights = weights / weights.sum(1, keepdim=True)
-        fade = torch.exp(-nearest / (2 * reach * reach))
-        spread[first : first + 4096] = (weights @ flat) * fade
-    return spread.view(len(nodes), len(moves), 3).transpose(0, 1)
+class _Spread:
+    """Averages a surface's displacement around nodes, fading away from it."""
+
+    def __init__(self, nodes: Tensor, surface: Tensor, cell: float) -> None:
+        width, reach = _SPREAD_CELLS * cell, _REACH_M / HEAD_BOX_HALF_M
+        n_near = min(_N_NEAR, len(surface))
+        distance, near = KDTree(surface.numpy()).query(nodes.numpy(), k=[*range(1, n_near + 1)], workers=-1)
+        nearest = distance[:, :1] ** 2
+        weights = np.exp(-(distance**2 - nearest) / (2 * width * width))
+        weights *= np.exp(-nearest / (2 * reach * reach)) / weights.sum(1, keepdims=True)
+        starts = np.arange(len(nodes) + 1) * n_near
+        shape = len(nodes), len(surface)
+        self._weights = csr_array((weights.astype(np.float32).ravel(), near.ravel(), starts), shape=shape)
+
+    def __call__(self, moves: Tensor) -> Tensor:
+        """Return [C, G, 3] of displacements [C, P, 3]."""
+        n_coefficients, n_points, _ = moves.shape
+        spread = self._weights @ moves.transpose(0, 1).reshape(n_points, -1).numpy()
+        return torch.from_numpy(spread).view(-1, n_coefficients, 3).transpose(0, 1)
 
 
 def _window(resolution: int, device: torch.device) -> Tensor:
