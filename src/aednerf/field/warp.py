@@ -245,7 +245,8 @@ class _Spread:
     def __init__(self, nodes: Tensor, surface: Tensor, cell: float) -> None:
         width, reach = _SPREAD_CELLS * cell, _REACH_M / HEAD_BOX_HALF_M
         n_near = min(_N_NEAR, len(surface))
-        distance, near = KDTree(surface.numpy()).query(nodes.numpy(), k=[*range(1, n_near + 1)], workers=-1)
+        found = KDTree(surface.numpy()).query(nodes.numpy(), k=n_near, workers=-1)
+        distance, near = (np.asarray(each).reshape(len(nodes), n_near) for each in found)
         nearest = distance[:, :1] ** 2
         weights = np.exp(-(distance**2 - nearest) / (2 * width * width))
         weights *= np.exp(-nearest / (2 * reach * reach)) / weights.sum(1, keepdims=True)
