@@ -114,7 +114,7 @@ def test_narrow_movements_of_brows_and_lids_are_held() -> None:
         one = torch.eye(len(ARKIT_NAMES))[[ARKIT_NAMES.index(name)]]
         frame = warp.prepare(one, torch.zeros(1, config.n_code))
         with torch.no_grad():
-            held = torch.stack([grid.sample(each, surface) for grid, each in zip(warp.grids, frame, strict=False)])
+            held = torch.stack([grid.sample(each, surface) for grid, each in zip(warp.grids, frame, strict=True)])
         wanted = torch.as_tensor(deltas[ARKIT_NAMES.index(name)])[None] / HEAD_BOX_HALF_M
         return float((held.sum(0) * wanted).sum() / wanted.square().sum())
 

@@ -12,8 +12,6 @@ leaves out blinks: a lid that closes covers what it moves over, which no warp do
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from scipy.sparse import csr_array
@@ -43,15 +41,8 @@ _UPPER_NAMES = (*_UPPER_PLACE, *(name for name in ARKIT_NAMES if name.startswith
 """What moves the upper face, but for blinks and gaze: those every recording shows, and `field.eyes` learns them."""
 
 
-class FrameWarp(NamedTuple):
-    """The blended displacement of B frames."""
-
-    whole: Tensor
-    """[B, 3, R, R, R] over the box."""
-    mouth: Tensor
-    """[B, 3, r, r, r] added around the mouth."""
-    upper: Tensor
-    """[B, 3, u, u, u] added around brows and eyes; of no nodes where the field has no such grid."""
+FrameWarp = tuple[Tensor, ...]
+"""The blended displacement of B frames: [B, 3, R, R, R] on each of the grids."""
 
 
 class FaceGrid(nn.Module):
@@ -179,11 +170,9 @@ class LowRankWarp(nn.Module):
         self.is_mixed = config.warp_mixes > 0
         self.whole = BasisGrid(config.n_basis, config.warp_resolution, config, is_part=False)
         self.mouth = BasisGrid(config.n_mouth_basis, config.mouth_resolution, config, is_part=True)
-        self.upper = (
-            FaceGrid(len(_UPPER_NAMES), config.upper_resolution, is_part=True, is_kept=True)
-            if config.upper_resolution
-            else None
-        )
+        self.upper = None
+        if config.upper_resolution:
+            self.upper = FaceGrid(len(_UPPER_NAMES), config.upper_resolution, is_part=True, is_kept=True)
 
     @property
     def learned(self) -> tuple[BasisGrid, BasisGrid]:
@@ -192,22 +181,20 @@ class LowRankWarp(nn.Module):
 
     @property
     def grids(self) -> tuple[FaceGrid, ...]:
-        """In the order of `FrameWarp`."""
+        """All of them, as in `FrameWarp`."""
         return self.learned if self.upper is None else (*self.learned, self.upper)
 
     def prepare(self, expression: Tensor, code: Tensor) -> FrameWarp:
         """Blend the displacement of B frames from their coefficients [B, 52] and codes [B, C]."""
-        upper = (
-            expression.new_zeros(len(expression), 3, 0, 0, 0) if self.upper is None else self.upper.blend(expression)
-        )
-        return FrameWarp(self.whole.blend(expression, code), self.mouth.blend(expression, code), upper)
+        learned = tuple(grid.blend(expression, code) for grid in self.learned)
+        return learned if self.upper is None else (*learned, self.upper.blend(expression))
 
     def forward(self, points: Tensor, frame: FrameWarp) -> Tensor:
         """Return the canonical points [B, P, 3] of observed ones [B, P, 3]."""
 
         def displacement(at: Tensor) -> Tensor:
-            parts = [grid.sample(each, at) for grid, each in zip(self.grids, frame, strict=False)]
-            return torch.stack(parts).sum(0)
+            whole, *parts = (grid.sample(each, at) for grid, each in zip(self.grids, frame, strict=True))
+            return sum(parts, start=whole)
 
         return solve_warp(points, displacement, self.n_steps, self.is_mixed)
 
