@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from aednerf.capture.capture import Capture
+from aednerf.core.records import ARKIT_NAMES
 from aednerf.field.config import FieldConfig
 from aednerf.render.model import AvatarModel
 from aednerf.training.frame_store import load_frames
@@ -51,3 +52,21 @@ def test_the_inside_and_the_far_side_of_a_solid_head_are_not_seen(
     assert float(seen[skin & front].float().mean()) > 0.99
     assert not seen[depth > 4 * cell].any()
     assert not seen[centres[:, 2] < -0.9 * RADIUS].any()
+
+
+def test_expressions_that_nobody_recorded_are_looked_at_too(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = load_frames(capture, 64, CPU, 1 << 28)
+    torch.manual_seed(0)
+    model = AvatarModel(FieldConfig(**(CONFIG.to_dict() | {"n_residual": frames.residual.shape[1]})))
+    looked, prepare = [], model.head.prepare
+
+    def noting(expression: Tensor, residual: Tensor, turn: Tensor) -> object:
+        looked.append(expression)
+        return prepare(expression, residual, turn)
+
+    monkeypatch.setattr(model.head, "prepare", noting)
+    visible_cells(model, frames, model.step)
+    farthest = (frames.expression.amax(0) * 5 / 3).clamp(max=1.0)
+    is_new = torch.cat(looked) > farthest + 0.05
+    assert 0.2 < float(is_new.any(1).float().mean()) < 0.8
+    assert is_new.any(0)[[ARKIT_NAMES.index("browDownLeft"), ARKIT_NAMES.index("eyeWideLeft")]].all()

@@ -106,9 +106,8 @@ class FieldConfig:
                 raise InputError(f"Field setting {name} must lie in [{low}, {high}], got {value!r}.")
             if known[name].type == "int" and not isinstance(value, int):
                 raise InputError(f"Field setting {name} must be a whole number, got {value!r}.")
-        config = FieldConfig(
-            **{"n_eye_basis": 0, "holds_face": 0, "upper_resolution": 0, "warp_mixes": 0, **values}
-        )  # avatars made before there were such
+        before = {"n_eye_basis": 0, "holds_face": 0, "upper_resolution": 0, "warp_mixes": 0}
+        config = FieldConfig(**{**before, **values})  # avatars made before there were such name none of them
         if config.occupancy_resolution % 2:
             raise InputError(f"Field setting occupancy_resolution must be even, got {config.occupancy_resolution}.")
         if config.shown_shot >= config.n_shots:
