@@ -27,7 +27,7 @@ from aednerf.training.config import PRESETS, LearningRates, Preset, RayBatch, pr
 from aednerf.training.field import fit_field
 from aednerf.training.frame_store import HEAD, HEAD_EDGE, HEAD_OVER_NECK, TORSO_SIDE, load_frames
 from aednerf.training.optimizer import make_optimizer, sample_scale
-from aednerf.training.ray_sampling import mouth_slice, sample_pixels
+from aednerf.training.ray_sampling import head_slice, mouth_slice, sample_pixels
 from tiny_capture import make_tiny_capture
 
 CPU = torch.device("cpu")
@@ -175,6 +175,33 @@ def test_pixels_lie_in_their_boxes() -> None:
     assert (square[:, 1:, 0] - square[:, :-1, 0] == 1).all() and (square[1:, :, 1] - square[:-1, :, 1] == 1).all()
     assert 24 <= int(square[0, 0, 0]) <= 30 and int(square[0, 0, 1]) == 40  # lower than it is high: it hangs over
     assert (eyes[:10, 0] < 26).all() and (eyes[10:, 0] >= 36).all()
+
+
+def test_the_heads_squares_lie_in_its_box() -> None:
+    batch = RayBatch(n_frames=1, n_head=64, head_patch_px=4, mouth_patch_px=6, n_eyes=2, n_picture=2, n_slots=1)
+    boxes = torch.tensor([[[10.0, 12, 20, 60], [24, 40, 36, 44], [20, 20, 26, 24], [36, 20, 42, 24]]])
+    squares = sample_pixels(boxes, 64, batch)[0, head_slice(batch)].view(4, 4, 4, 2)
+    assert (squares[:, :, 1:, 0] - squares[:, :, :-1, 0] == 1).all()
+    assert (squares[:, 1:, :, 1] - squares[:, :-1, :, 1] == 1).all()
+    assert (squares >= torch.tensor([10, 12])).all() and (squares < torch.tensor([20, 60])).all()
+    assert len(squares[:, 0, 0].unique(dim=0)) > 1
+    with pytest.raises(InputError, match="multiple of 16"):
+        replace(batch, n_head=50)
+
+
+def test_detail_is_the_gradient_energy_of_what_counts() -> None:
+    torch.manual_seed(0)
+    truth = torch.rand(3, 8, 8, 3)
+    inside = torch.ones(3, 8, 8, dtype=torch.bool)
+    assert float(losses.detail_loss(truth, truth, inside)) == 0.0
+    half = 0.5 + 0.5 * (truth - 0.5)
+    assert float(losses.detail_loss(half, truth, inside)) == pytest.approx(0.75**2, rel=1e-3)
+    assert float(losses.detail_loss(half + 0.2, truth, inside)) == pytest.approx(0.75**2, rel=1e-3)
+    inside[:, :, 4:] = False
+    elsewhere = truth.clone()
+    elsewhere[:, :, 4:] = 0.0
+    assert float(losses.detail_loss(elsewhere, truth, inside)) == 0.0
+    assert float(losses.detail_loss(half, truth, torch.zeros_like(inside))) == 0.0
 
 
 def test_losses_have_their_known_values() -> None:

@@ -14,13 +14,15 @@ from aednerf.render.volume import render_batch
 from aednerf.training import losses
 from aednerf.training.config import Preset
 from aednerf.training.frame_store import FrameStore
-from aednerf.training.ray_sampling import mouth_slice, sample_pixels
+from aednerf.training.ray_sampling import head_slice, mouth_slice, sample_pixels
 from aednerf.training.surface import FaceSurface
 
 _EMPTY_POINTS = 1024
 """Random points a frame at which density is discouraged."""
 _SURFACE_POINTS = 512
 """Points a frame before the skin, and as many under it."""
+_WHOLLY = 0.99
+"""The matte where a pixel is the person's alone: at the edge before another backdrop gradients tell nothing of skin."""
 
 
 class FieldStep:
@@ -85,7 +87,8 @@ class FieldStep:
             + weight.head_alpha * losses.head_alpha_loss(head[..., 3], matte, region)
             + weight.person_alpha * losses.person_alpha_loss(person[..., 3], matte)
             + weight.person_alpha * losses.behind_jaw_loss(torso[..., 3], matte, region)
-            + weight.structure * self._structure(picture, truth)
+            + weight.structure * losses.structure_loss(self._mouth(picture), self._mouth(truth))
+            + weight.detail * self._detail(picture, truth, (matte > _WHOLLY) & _in_face(pixels, frames.boxes[chosen]))
             + weight.spread / self.scale * spread.mean()
             + weight.empty_space * losses.empty_space_loss(empty)
             + weight.surface * losses.surface_loss(before, under)
@@ -125,11 +128,24 @@ class FieldStep:
         gone = torch.cat([has_no_mouth.expand(-1, half), has_no_eyes.expand(-1, residual.shape[1] - half)], dim=1)
         return expression, residual.masked_fill(gone, 0.0)
 
-    def _structure(self, picture: Tensor, truth: Tensor) -> Tensor:
+    def _mouth(self, values: Tensor) -> Tensor:
+        """The mouth's squares [B, h, w, ...] among the rays' values [B, R, ...]."""
         edge = self.preset.batch.mouth_patch_px
-        mouth = mouth_slice(self.preset.batch)
-        shape = (-1, edge, edge, 3)
-        return losses.structure_loss(picture[:, mouth].reshape(shape), truth[:, mouth].reshape(shape))
+        return values[:, mouth_slice(self.preset.batch)].reshape(-1, edge, edge, *values.shape[2:])
+
+    def _head(self, values: Tensor) -> Tensor:
+        """The head's squares [N, h, w, ...]."""
+        edge = self.preset.batch.head_patch_px
+        return values[:, head_slice(self.preset.batch)].reshape(-1, edge, edge, *values.shape[2:])
+
+    def _detail(self, picture: Tensor, truth: Tensor, inside: Tensor) -> Tensor:
+        loss = torch.zeros((), device=picture.device)
+        if not self.preset.loss.detail:
+            return loss
+        has_head = self.preset.batch.head_patch_px > 1
+        for squares in (self._mouth, self._head) if has_head else (self._mouth,):
+            loss = loss + losses.detail_loss(squares(picture), squares(truth), squares(inside))
+        return loss
 
     @torch.no_grad()
     def refresh_occupancy(self, keep: float = 0.95, gain: float = 1.0, added: Tensor | None = None) -> None:
@@ -159,6 +175,12 @@ class FieldStep:
         )
         density, _ = self.model.head(points.view(n_frames, -1, 3), state)
         occupancy.update(cells, density.reshape(-1), self.step_m, keep)
+
+
+def _in_face(pixels: Tensor, boxes: Tensor) -> Tensor:
+    """Tell which pixels [B, R, 2] lie within what mouth and eyes span, from the frames' boxes [B, 4, 4]: [B, R]."""
+    low, high = boxes[:, None, 1:, :2].amin(2), boxes[:, None, 1:, 2:].amax(2)
+    return ((pixels >= low) & (pixels < high)).all(-1)
 
 
 def _expression_noise(preset: Preset, surface: FaceSurface) -> Tensor:
