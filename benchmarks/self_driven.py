@@ -49,9 +49,11 @@ def main() -> None:
     tracked = capture.motion(spoken.frames).expression
     gap = LipGap.of(capture.face)
     jaw = ARKIT_NAMES.index("jawOpen")
-    seen = lip_gaps(capture.tracking.landmarks_px)[spoken.frames]
-    ours, theirs = (gap.neutral + expression @ gap.by for expression in (spoken.motion.expression, tracked))
-    is_pause = pauses(capture)[spoken.frames]
+    everywhere = lip_gaps(capture.tracking.landmarks_px)
+    seen = everywhere[spoken.frames]
+    ours, theirs = gap(spoken.motion.expression), gap(tracked)
+    paused = pauses(capture)
+    is_pause = paused[spoken.frames]
     parts = {"all": np.ones_like(is_pause), "speech": ~is_pause, "pauses": is_pause}
     result: dict[str, Any] = {
         "command": "python " + " ".join(sys.argv), "commit": options.commit, "machine": platform.machine(),
@@ -63,9 +65,13 @@ def main() -> None:
                 "gap": _correlation(ours[part], theirs[part]),
                 "gap with the landmarks'": _correlation(ours[part], seen[part]),
                 "tracked gap with the landmarks'": _correlation(theirs[part], seen[part]),
+                "landmarks' gap over the eyes' distance, median": round(float(np.median(seen[part])), 4),
             }
             for name, part in parts.items()
         },
+        "landmarks' gap in the training part's pauses, median": round(
+            float(np.median(everywhere[capture.train_frames[paused[capture.train_frames]]])), 4
+        ),
     }  # fmt: skip
     write_json(options.out, result)
     print(result["parts"])

@@ -195,8 +195,8 @@ def test_detail_is_the_gradient_energy_of_what_counts() -> None:
     inside = torch.ones(3, 8, 8, dtype=torch.bool)
     assert float(losses.detail_loss(truth, truth, inside)) == 0.0
     half = 0.5 + 0.5 * (truth - 0.5)
-    assert float(losses.detail_loss(half, truth, inside)) == pytest.approx(0.75**2, rel=1e-3)
-    assert float(losses.detail_loss(half + 0.2, truth, inside)) == pytest.approx(0.75**2, rel=1e-3)
+    assert float(losses.detail_loss(half, truth, inside)) == pytest.approx(0.75**2, rel=1e-2)
+    assert float(losses.detail_loss(half + 0.2, truth, inside)) == pytest.approx(0.75**2, rel=1e-2)
     inside[:, :, 4:] = False
     elsewhere = truth.clone()
     elsewhere[:, :, 4:] = 0.0

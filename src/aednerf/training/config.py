@@ -29,10 +29,12 @@ class RayBatch:
     """Samples a ray has at most."""
 
     def __post_init__(self) -> None:
-        if self.head_patch_px < 1 or self.n_head % self.head_patch_px**2:
+        if self.head_patch_px < 1:
+            raise InputError(f"Squares must be at least 1 pixel wide, got {self.head_patch_px}.")
+        if self.n_head % self.head_patch_px**2:
             raise InputError(
                 f"Expected rays in the head's box that fill squares of {self.head_patch_px} pixels, got {self.n_head}. "
-                f"Choose a multiple of {max(1, self.head_patch_px) ** 2}."
+                f"Choose a multiple of {self.head_patch_px**2}."
             )
 
     @property
@@ -49,7 +51,7 @@ class LossWeights:
     person_alpha: float = 0.05
     structure: float = 0.001
     detail: float = 0.0
-    """Holds the face's gradient energy to the recording's; 0.0003 with squares of 8 pixels costs 0.2 dB or more."""
+    """Holds the face's gradient energy to the recording's; what was tried, and what was not, says `docs/field.md`."""
     spread: float = 0.0
     """Pulls the light of a ray to one place, so that it ends after few samples."""
     empty_space: float = 1e-3

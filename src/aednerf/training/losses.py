@@ -11,6 +11,8 @@ from aednerf.training.frame_store import HEAD_EDGE, HEAD_OVER_NECK, TORSO_SIDE
 _C1, _C2 = 0.01**2, 0.03**2
 _STRUCTURE_WINDOW = 5
 _SOLID_PER_CM = 20.0
+_LEAST_ENERGY = 1e-4
+"""Squared steps of luma between neighbours: smooth skin has no gradients that could be missing."""
 
 
 def colour_loss(picture: Tensor, truth: Tensor) -> Tensor:
@@ -57,10 +59,10 @@ def detail_loss(picture: Tensor, truth: Tensor, inside: Tensor) -> Tensor:
     Args:
         picture: [B, h, w, 3] patches.
         truth: [B, h, w, 3].
-        inside: [B, h, w] the pixels that count; where there are none, the loss is next to 0.
+        inside: [B, h, w] the pixels that count; where there are none, the loss is 0.
     """
     ours, real = _gradient_energy(picture, inside), _gradient_energy(truth, inside)
-    return ((ours - real) / (real + 1e-6)).square()
+    return ((ours - real) / (real + _LEAST_ENERGY)).square()
 
 
 def empty_space_loss(density: Tensor) -> Tensor:
@@ -83,7 +85,7 @@ def _gradient_energy(patches: Tensor, inside: Tensor) -> Tensor:
     for along in (1, 2):
         n = inside.shape[along] - 1
         both = inside.narrow(along, 0, n) & inside.narrow(along, 1, n)
-        energy = energy + (luma.diff(dim=along).square() * both).mean()
+        energy = energy + (luma.diff(dim=along).square() * both).sum() / both.sum().clamp(min=1)
     return energy
 
 

@@ -88,7 +88,7 @@ class FieldStep:
             + weight.person_alpha * losses.person_alpha_loss(person[..., 3], matte)
             + weight.person_alpha * losses.behind_jaw_loss(torso[..., 3], matte, region)
             + weight.structure * losses.structure_loss(self._mouth(picture), self._mouth(truth))
-            + weight.detail * self._detail(picture, truth, (matte > _WHOLLY) & _in_face(pixels, frames.boxes[chosen]))
+            + weight.detail * self._detail(picture, truth, matte, pixels, frames.boxes[chosen])
             + weight.spread / self.scale * spread.mean()
             + weight.empty_space * losses.empty_space_loss(empty)
             + weight.surface * losses.surface_loss(before, under)
@@ -138,10 +138,11 @@ class FieldStep:
         edge = self.preset.batch.head_patch_px
         return values[:, head_slice(self.preset.batch)].reshape(-1, edge, edge, *values.shape[2:])
 
-    def _detail(self, picture: Tensor, truth: Tensor, inside: Tensor) -> Tensor:
+    def _detail(self, picture: Tensor, truth: Tensor, matte: Tensor, pixels: Tensor, boxes: Tensor) -> Tensor:
         loss = torch.zeros((), device=picture.device)
         if not self.preset.loss.detail:
             return loss
+        inside = (matte > _WHOLLY) & _in_face(pixels, boxes)
         has_head = self.preset.batch.head_patch_px > 1
         for squares in (self._mouth, self._head) if has_head else (self._mouth,):
             loss = loss + losses.detail_loss(squares(picture), squares(truth), squares(inside))
