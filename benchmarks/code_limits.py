@@ -28,6 +28,7 @@ from aednerf.avatar.avatar import Avatar
 from aednerf.avatar.background import composite
 from aednerf.capture.capture import Capture
 from aednerf.capture.face_table import FacePart
+from aednerf.core.errors import InputError
 from aednerf.core.files import write_json
 from aednerf.core.records import ARKIT_NAMES, Camera
 from aednerf.evaluation.pictures import cut_out, real_frames
@@ -80,6 +81,10 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     capture = Capture.open(options.capture)
+    if len(capture.clips) != 1:
+        raise InputError(
+            f"Expected a capture of one clip, with one camera and one test part, got {len(capture.clips)}."
+        )
     avatar = None if options.avatar is None else Avatar.load(options.avatar, "cpu")
     result: dict[str, Any] = {
         "command": "python " + " ".join(sys.argv), "commit": options.commit, "machine": platform.machine(),
@@ -225,7 +230,7 @@ def _avatar(
 ) -> dict[str, Any]:
     """Draw the region of every test frame: with the residual, and with none."""
     rows, _ = self_rows(avatar, capture, every=EVERY)
-    camera, backdrop = capture.camera(0), capture.plate(0)
+    camera = capture.camera(0)
     found: dict[str, Any] = {}
     for row in rows[:2]:
         drawn, shares = [], []
@@ -235,8 +240,9 @@ def _avatar(
             left, top = min(b.left for b in boxes) - 4, min(b.top for b in boxes) - 4
             width, height = max(b.right for b in boxes) + 4 - left, max(b.bottom for b in boxes) + 4 - top
             part = Box(left, top, left + width, top + height)
-            figure = cut_out(avatar, row.motion, i, camera.cropped(left, top, width, height), capture.shot_of(frame))
-            ours = np.asarray(composite(figure, part.cut(backdrop)))[..., :3]
+            shot = capture.shot_of(frame)
+            figure = cut_out(avatar, row.motion, i, camera.cropped(left, top, width, height), shot)
+            ours = np.asarray(composite(figure, part.cut(capture.plate(shot))))[..., :3]
             at = plane.pixels(row.motion.rotation[i], row.motion.translation[i], camera)
             drawn.append(cv2.remap(ours, at - np.float32([left, top]), None, cv2.INTER_CUBIC) / 255.0)  # pyright: ignore[reportCallIssue, reportArgumentType]
             if region.name == "eyes":
