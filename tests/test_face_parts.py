@@ -18,7 +18,9 @@ SIZE = 256
 SKIN, SHADE, HAIR, CLOTHES, WALL = (225, 170, 140), (150, 105, 85), (60, 40, 25), (40, 60, 120), (90, 140, 90)
 
 
-def _person(long_hair: bool = False, earring: bool = False, collar: int = 205) -> tuple[np.ndarray, np.ndarray]:
+def _person(
+    long_hair: bool = False, earring: bool = False, hood: bool = False, collar: int = 205
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw a face with its chin at row 170, a neck down to the collar and clothes below."""
     rgb = np.full((SIZE, SIZE, 3), WALL, np.uint8)
     alpha = np.zeros((SIZE, SIZE), np.uint8)
@@ -30,6 +32,8 @@ def _person(long_hair: bool = False, earring: bool = False, collar: int = 205) -
         alpha[mask > 0] = 255
 
     paint(CLOTHES, lambda m: cv2.rectangle(m, (30, collar), (226, SIZE), 255, -1))
+    if hood:
+        paint(CLOTHES, lambda m: cv2.ellipse(m, (128, 175), (100, 80), 0, 180, 360, 255, -1))
     paint(HAIR, lambda m: cv2.ellipse(m, (128, 95), (62, 72), 0, 0, 360, 255, -1))
     if long_hair:
         paint(HAIR, lambda m: cv2.rectangle(m, (60, 95), (86, 225), 255, -1))
@@ -85,6 +89,14 @@ def test_long_hair_belongs_to_the_head() -> None:
 def test_earring_belongs_to_the_head() -> None:
     labels, _ = _labels(earring=True)
     assert (labels[140:157, 178:182] == HEAD).all()
+
+
+def test_a_hood_beside_the_face_belongs_to_the_torso() -> None:
+    labels, alpha = _labels(hood=True)
+    above_the_jaw_line = np.s_[124:138, 46:58]
+    assert (alpha[above_the_jaw_line] > 0).mean() > 0.6 and (labels[above_the_jaw_line] != HEAD).all()
+    long, _ = _labels(hood=True, long_hair=True)
+    assert (long[150:200, 64:82] == HEAD).mean() > 0.9, "hair that hangs before the hood is no clothes"
 
 
 def test_bare_shoulders_keep_the_neck_narrow() -> None:

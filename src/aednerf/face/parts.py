@@ -2,7 +2,8 @@
 
 The head ends where its rigid motion ends: just under the jaw line, which comes from the smooth pose and the person's
 mesh and only slowly from the landmarks, so that the boundary does not flicker. Below that line, colours decide: skin in
-the mesh's neck is neck, what looks like the hair above and hangs together with it is head, the rest is torso.
+the mesh's neck is neck, what looks like the hair above and hangs together with it is head, the rest is torso. Above it
+all is head but clothes that rise beside the face, as a hood does.
 """
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ _JAW_SIGMA = 1.5  # frames: smoothing of the jaw's own motion
 _NECK_Y_M = (-0.155, -0.05)  # the mesh's neck in the head frame
 _NECK_X_M = 0.062
 _HAIR_REACH = 1.0  # of the face's height: how far hair hangs below the jaw line
+_HAIR_ASIDE = 0.2  # likewise: what is below the jaw line and further from the face is hardly hair
+_EARS = 0.15  # likewise: so far around the face, down to its lower quarter, there are ears and no clothes
 _DANGLING = 0.01  # of the picture's area: smaller pieces that hang on the head alone belong to it
 _LEVELS = (8, 32, 32)  # colour histogram: brightness, shares of red and green
+_HAIR_LEVELS = 0.8  # levels of brightness that hair's colours are spread over: black hair is no grey cloth
 _UNKNOWN = 5e-4  # share of a colour in whatever is neither skin, hair nor known clothes
 _MEMORY = 0.97  # of the histograms, from frame to frame
 
@@ -144,10 +148,12 @@ def split_parts(frames: Iterable[Bytes], alphas: Iterable[Bytes], guides: PartGu
         bins = _bins(view.colour)
         colours.learn(view, bins)
         skin, hair = colours.judge(bins, 0.012 * view.face_height)
-        neck, grown = _below_jaw(view, steady_skin.damp(view.colour, skin), steady_hair.damp(view.colour, hair))
+        skin, hair = steady_skin.damp(view.colour, skin), steady_hair.damp(view.colour, hair)
+        neck, grown = _below_jaw(view, skin, hair)
+        risen = _risen_clothes(view, skin, hair, view.person & ~view.above & ~neck & ~grown)
         labels = np.full(alpha.shape, TORSO, np.uint8)
         labels[_enlarged(neck, alpha.shape)] = NECK
-        labels[_enlarged(grown, alpha.shape) | above] = HEAD
+        labels[_enlarged(grown, alpha.shape) | (above & ~_enlarged(risen, alpha.shape))] = HEAD
         labels[~person] = BACKGROUND
         yield labels
 
@@ -166,6 +172,15 @@ class _View:
     """Inside the mesh's neck."""
     face_height: float
 
+    def lower(self, share: float) -> NDArray[np.bool_]:
+        """Rows [h, 1] lower than a share of the face, from its top."""
+        rows = np.flatnonzero(self.face.any(1))
+        return np.arange(self.face.shape[0])[:, None] > (np.quantile(rows, share) if len(rows) else np.inf)
+
+    def further(self, share: float) -> NDArray[np.bool_]:
+        """Further from the face than a share of its height."""
+        return cv2.dilate(self.face.astype(np.uint8), _disc(share * self.face_height)) == 0
+
 
 class _PartColours:
     """How usual each colour is in skin, hair and clothes: histograms that follow the clip slowly."""
@@ -175,13 +190,14 @@ class _PartColours:
 
     def learn(self, view: _View, bins: NDArray[np.int32]) -> None:
         """Add a frame's surest pixels of each kind."""
-        around_face = cv2.dilate(view.face.astype(np.uint8), _disc(0.04 * view.face_height)) > 0
         around_neck = cv2.dilate(view.neck.astype(np.uint8), _disc(0.15 * view.face_height)) > 0
         solid = cv2.erode(view.person.astype(np.uint8), _disc(0.02 * view.face_height)) > 0
         rows = np.arange(view.face.shape[0])[:, None]
         chin = np.flatnonzero(view.face.any(1)).max(initial=0)
-        below = (rows > chin + 0.15 * view.face_height) & ~around_neck
-        seeds = (view.face, view.above & ~around_face, below & ~view.above)
+        lower = view.further(_HAIR_ASIDE) | (rows > chin + 0.15 * view.face_height)
+        seeds = (
+            view.face, view.above & view.further(0.04) & ~view.lower(0.5), lower & ~around_neck & ~view.above
+        )  # fmt: skip
         for histogram, seed in zip(self._histograms, seeds, strict=True):
             count = np.bincount(bins[seed & solid], minlength=histogram.size)
             histogram *= _MEMORY
@@ -191,8 +207,8 @@ class _PartColours:
         """Return how sure each pixel's colour is skin's and hair's, uint8 [h, w], averaged over `blur` pixels."""
         # Wide in brightness, since the neck is the face's skin in shadow; narrow in colour.
         skin, hair, clothes = (
-            gaussian_filter(histogram, (1.5, 1.0, 1.0)) / max(float(histogram.sum()), 1.0)
-            for histogram in self._histograms
+            gaussian_filter(histogram, (levels, 1.0, 1.0)) / max(float(histogram.sum()), 1.0)
+            for histogram, levels in zip(self._histograms, (1.5, _HAIR_LEVELS, 1.5), strict=True)
         )
         # Skin and hair have the benefit of the doubt: bare shoulders and long hair colour the clothes' histogram too.
         # Skin does not compete with hair, since skin in deep shadow looks like it.
@@ -243,6 +259,13 @@ def _below_jaw(view: _View, skin: Bytes, hair: Bytes) -> tuple[NDArray[np.bool_]
     dangling = meets & small & ~at_bottom
     dangling[0] = False
     return neck, grown | dangling[pieces]
+
+
+def _risen_clothes(view: _View, skin: Bytes, hair: Bytes, torso: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Find what of the torso rises above the jaw line beside the face: a hood, a collar, shoulders; at half size."""
+    beside = (view.lower(0.5) & view.further(_EARS)) | (view.lower(0.75) & view.further(0.04))
+    clothed = view.person & view.above & beside & (hair < 128) & (skin < 128)
+    return touching(cv2.dilate(torso.astype(np.uint8), _disc(2)) > 0, clothed)
 
 
 def _head_polygon(guides: PartGuides, index: int, shape: tuple[int, ...]) -> Floats:
