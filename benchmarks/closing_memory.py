@@ -20,6 +20,8 @@ import torch
 from look_ahead import CLOSED_PERCENT, Judge, commit, mean_and_spread
 
 from aednerf.capture.capture import Capture
+from aednerf.face.residual import leading
+from aednerf.field.config import FieldConfig
 from aednerf.motion import closing
 from aednerf.motion.generate import MotionGenerator
 from aednerf.training.motion import fit_motion
@@ -41,10 +43,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     capture = Capture.open(options.capture)
+    learned = capture.with_residual(leading(capture.tracking.residual, FieldConfig().n_residual))
     judges = {emotion: Judge(capture, options.identity, options.voice, emotion) for emotion in PARTING}
     found: dict[int, list[Any]] = {frames: [] for frames in MEMORIES}
     for seed in options.seeds:
-        mouth, stats, _ = fit_motion(capture, seed)
+        mouth, stats, _ = fit_motion(learned, seed)
         for frames in MEMORIES:
             found[frames].append(figures(MotionGenerator(mouth, stats), judges, frames))
             print(seed, frames, json.dumps(mean_and_spread(found[frames][-1:])), flush=True)

@@ -54,8 +54,8 @@ class Region:
     """The boxes in a frame, from its landmarks [478, 2]."""
     depth_m: float
     cell_m: float
-    half: slice
-    """Its numbers of the residual code."""
+    half: int
+    """Its half of the residual code."""
     prefixes: tuple[str, ...]
     """Coefficients whose names begin so belong to it."""
 
@@ -101,16 +101,16 @@ def regions_of_face(capture: Capture) -> tuple[Region, ...]:
     points, part = capture.face.points, capture.face.part
     eyes_m = float(points[part == FacePart.LEFT_EYEBALL, 2].max()) - 0.008
     mouth_m = float(points[part == FacePart.UPPER_TEETH, 2].max()) + 0.006
-    n_mouth = capture.tracking.residual.shape[1] // 2
     return (
-        Region("eyes", eye_boxes, eyes_m, 0.0006, slice(n_mouth, None), ("eye", "brow", "cheekSq")),
-        Region("mouth", lambda px: (mouth_box(px),), mouth_m, 0.00055, slice(n_mouth), ("mouth", "jaw", "cheekPuff")),
+        Region("eyes", eye_boxes, eyes_m, 0.0006, 1, ("eye", "brow", "cheekSq")),
+        Region("mouth", lambda px: (mouth_box(px),), mouth_m, 0.00055, 0, ("mouth", "jaw", "cheekPuff")),
     )
 
 
 def limits(capture: Capture, region: Region, avatar: Avatar | None) -> dict[str, Any]:
     """Measure one region."""
     motion = capture.motion(np.arange(capture.n_frames))
+    motion = motion if avatar is None else avatar.fitted(motion)
     camera = capture.camera(0)
     plane = plane_of(capture, region, camera)
     train, test = capture.train_frames, capture.test_frames[::EVERY]
@@ -130,7 +130,7 @@ def limits(capture: Capture, region: Region, avatar: Avatar | None) -> dict[str,
     inside = {frame: within & counts for frame, within in inside.items()}
     turns = np.stack([cv2.Rodrigues(each)[0][:, 0] for each in motion.rotation])
     own = [i for i, name in enumerate(ARKIT_NAMES) if name.startswith(region.prefixes)]
-    residual, expression = motion.residual[:, region.half], motion.expression[:, own]
+    residual, expression = np.split(motion.residual, 2, axis=1)[region.half], motion.expression[:, own]
     codes = {"residual": residual, "coefficients": expression, "both": np.concatenate([residual, expression], axis=1)}
     found: dict[str, Any] = {
         f"told by {name}": decibels(_told(np.concatenate([code, turns], axis=1), pictures, train, test))

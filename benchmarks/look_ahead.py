@@ -34,6 +34,8 @@ from aednerf.core.records import ARKIT_NAMES, Emotion
 from aednerf.core.units import FPS
 from aednerf.emotion.space import EmotionTrack, parse
 from aednerf.face.model import FaceModel
+from aednerf.face.residual import leading
+from aednerf.field.config import FieldConfig
 from aednerf.motion.channels import JAW_OPEN, SPEECH_COLUMNS
 from aednerf.motion.generate import MotionGenerator
 from aednerf.motion.network import MotionConfig
@@ -80,7 +82,9 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    judge = Judge(Capture.open(options.capture), options.identity, options.voice)
+    capture = Capture.open(options.capture)
+    learned = capture.with_residual(leading(capture.tracking.residual, FieldConfig().n_residual))
+    judge = Judge(learned, options.identity, options.voice)
     fits: dict[str, Any] = {}
     for name, change in SHAPES.items():
         shape = MotionConfig(encoder="bundled", **change)

@@ -19,8 +19,10 @@ from typing import Any
 import torch
 
 from aednerf.avatar.bundle import Bundle, load_bundle, save_bundle
+from aednerf.avatar.restore import restore_person
 from aednerf.capture.capture import Capture
 from aednerf.training.motion import fit_motion
+from aednerf.training.run import coded
 
 PREVIEW = "preview.mp4"
 
@@ -41,7 +43,8 @@ def main() -> None:
 
 def refitted(bundle: Bundle, capture: Capture, seed: int) -> tuple[Bundle, dict[str, Any]]:
     """Return an avatar with a motion that is fitted anew, and the record of the fit."""
-    mouth, stats, record = fit_motion(capture, seed)
+    person = restore_person(bundle, torch.device("cpu"), "the avatar")
+    mouth, stats, record = fit_motion(coded(capture, person), seed)
     fit = {
         **record, "refitted": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "device": platform.machine(), "torch": torch.__version__,

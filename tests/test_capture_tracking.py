@@ -54,7 +54,7 @@ def test_a_row_is_whole_or_empty() -> None:
     with pytest.raises(ValueError, match="rotation must be"):
         replace(tracking, rotation=tracking.rotation[:1])
     with pytest.raises(ValueError, match="residual must be"):
-        replace(tracking, residual=np.zeros((2, 33), np.float32))
+        replace(tracking, residual=np.zeros((2, 129), np.float32))
     with pytest.raises(ValueError, match="posture must be"):
         replace(tracking, posture=np.zeros((2, 17), np.float32))
 

@@ -14,12 +14,13 @@ from aednerf.capture.capture import Capture
 from aednerf.core.errors import InputError
 from aednerf.core.units import SAMPLE_RATE_HZ
 from aednerf.evaluation.evaluate import evaluate
+from aednerf.face.residual import leading
 from aednerf.media.video import probe
 from aednerf.training.run import train
 from test_training_field import TINY
 from tiny_capture import JAW_OPEN, make_tiny_capture
 
-PRESET = replace(TINY, n_steps=150)
+PRESET = replace(TINY, n_steps=150, field=replace(TINY.field, n_residual=2))
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,18 @@ def test_training_leaves_a_bundle_and_nothing_else(folder: Path, avatar: Avatar)
     assert avatar.bundle.training["field"]["preset"] == "tiny"
     assert avatar.bundle.consent == "computer-generated"
     assert avatar.bundle.preview is not None and avatar.bundle.preview.shape == (64, 64, 3)
+
+
+def test_the_code_is_learned_from_what_was_read_off_the_pictures(capture: Capture, avatar: Avatar) -> None:
+    config, encoder = avatar.model.config, avatar.model.head.encoder
+    assert (config.n_read, config.n_residual) == (4, 2)
+    assert all(float(correct[-1].weight.abs().max()) > 1e-3 for correct in encoder.corrections)
+    read = capture.motion(capture.test_frames)
+    coded = avatar.fitted(read)
+    assert coded.residual.shape == (len(capture.test_frames), 2)
+    assert np.abs(coded.residual - leading(read.residual, 2)).max() > 1e-3
+    assert avatar.fitted(coded).residual is coded.residual
+    assert avatar.voice is not None and avatar.speak(np.zeros(8000, np.float32)).motion.residual.shape[1] == 2
 
 
 def test_a_finished_avatar_is_kept_and_resume_needs_something(folder: Path, capture: Capture, avatar: Avatar) -> None:

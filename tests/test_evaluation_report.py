@@ -38,6 +38,9 @@ class ExactPerson:
         self.tint = tint
         self.device = torch.device("cpu")
 
+    def code(self, read: np.ndarray) -> np.ndarray:
+        return read
+
     def render(
         self, rotation: np.ndarray, translation: np.ndarray, expression: np.ndarray, residual: np.ndarray,
         camera: Camera, *, view: np.ndarray | None = None, shot: int | None = None, posture: np.ndarray | None = None,

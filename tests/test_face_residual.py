@@ -12,7 +12,7 @@ from aednerf.core.records import Camera
 from aednerf.face.correspondence import landmark_points
 from aednerf.face.model import FaceModel
 from aednerf.face.pose import Poses, rotation_from_vector
-from aednerf.face.residual import CropBasis, CropPatches, ResidualBasis, residual_code
+from aednerf.face.residual import CropBasis, CropPatches, ResidualBasis, leading, residual_code
 
 CAMERA = Camera(1500, 256, 256, 512, 512)
 
@@ -94,16 +94,21 @@ def test_missing_frames_are_nan_and_stay_in_place(neutral: np.ndarray) -> None:
     poses, frames = make_poses(12), make_frames(12)
     poses.translation[4] = np.nan
     code, _ = code_of(frames, poses, neutral, np.arange(10))
-    assert code.shape == (12, 32) and code.dtype == np.float32
+    assert code.shape == (12, 128) and code.dtype == np.float32
     assert np.isnan(code[4]).all() and np.isfinite(np.delete(code, 4, axis=0)).all()
 
 
 def test_short_clip_leaves_zero_columns(neutral: np.ndarray) -> None:
     code, _ = code_of(make_frames(4), make_poses(4), neutral, np.arange(3))
-    assert code.shape == (4, 32)
-    assert (code[:, 2:16] == 0).all() and (code[:, 18:] == 0).all() and np.abs(code[:, :2]).max() > 0
+    assert code.shape == (4, 128)
+    assert (code[:, 2:64] == 0).all() and (code[:, 66:] == 0).all() and np.abs(code[:, :2]).max() > 0
     alone, _ = code_of(make_frames(1), make_poses(1), neutral, np.arange(1))
     assert (alone == 0).all()
+
+
+def test_leading_numbers_are_those_of_both_halves() -> None:
+    read = np.arange(16.0).reshape(2, 8)
+    np.testing.assert_array_equal(leading(read, 4), [[0, 1, 4, 5], [8, 9, 12, 13]])
 
 
 def test_basis_survives_storage_and_encodes_a_single_frame(neutral: np.ndarray, tmp_path: Path) -> None:

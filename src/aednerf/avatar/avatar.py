@@ -41,6 +41,10 @@ class Person(Protocol):
         """Where it computes."""
         ...
 
+    def code(self, read: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the residual codes [T, K] of what was read off pictures [T, N]; codes as they are."""
+        ...
+
     def render(
         self, rotation: NDArray[np.float32], translation: NDArray[np.float32], expression: NDArray[np.float32],
         residual: NDArray[np.float32], camera: Camera, *, view: NDArray[np.float32] | None = None,
@@ -110,8 +114,8 @@ class Avatar:
     def fitted(self, motion: Motion) -> Motion:
         """Return a motion whose codes are as long as this person's.
 
-        One without a residual code gets zeros; one without a posture has the torso follow the pose; a posture is left
-        out where this person has none.
+        One without a residual code gets zeros, and what was read off pictures becomes one; one without a posture has
+        the torso follow the pose; a posture is left out where this person has none.
 
         Raises:
             InputError: a code has another length, so that it belongs to another avatar.
@@ -119,6 +123,7 @@ class Avatar:
         residual, posture = motion.residual, motion.posture
         if not residual.shape[1]:
             residual = np.zeros((len(motion), self.n_residual), np.float32)
+        residual = self.model.code(residual)
         if not self.n_posture:
             posture = np.zeros((len(motion), 0), np.float32)
         for name, found, fitting in (

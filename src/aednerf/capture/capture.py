@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +60,10 @@ class Capture:
                 "Prepare the capture again."
             )
         return Capture(path, manifest, tracking)
+
+    def with_residual(self, residual: NDArray[np.float32]) -> Capture:
+        """Return this capture with another residual [T, K], NaN in invalid frames; its files stay as they are."""
+        return Capture(self.path, self.manifest, replace(self.tracking, residual=residual))
 
     @property
     def n_frames(self) -> int:

@@ -16,7 +16,7 @@ from aednerf.core.records import ARKIT_NAMES
 TRACKING_NAME = "tracking.npz"
 N_LANDMARKS = 478
 N_IDENTITY = 100
-MAX_RESIDUAL = 32
+MAX_RESIDUAL = 128
 MAX_POSTURE = 16
 
 _ROWS = ("landmarks_px", "rotation", "translation", "expression", "residual", "posture", "error_px")
@@ -43,7 +43,7 @@ class Tracking:
     """[T, 52] ARKit coefficients in [0, 1]."""
 
     residual: NDArray[np.float32]
-    """[T, K] the person's residual code."""
+    """[T, K] numbers read off the pictures of the mouth and, the second half, of the eyes."""
 
     posture: NDArray[np.float32]
     """[T, P] how the torso lies, by its own picture; P is 0 in captures made before there was such a code."""

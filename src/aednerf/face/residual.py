@@ -2,7 +2,8 @@
 
 It tells the field what 52 coefficients cannot (teeth, tongue, wrinkles, where a lid really is). Each frame's lips and
 chin, and both eyes, are resampled on a patch of the person's surface that moves with the head, as gray pictures of
-36x28 and 28x18. The components come from training frames only.
+36x28 and 28x18. The components come from training frames only. There are more of them than a code has numbers: which
+of what they tell a code keeps, the field learns (`field/encoder.py`).
 """
 
 from __future__ import annotations
@@ -129,6 +130,12 @@ class ResidualBasis:
         return ResidualBasis(CropPatches(arrays["patch_mouth"], arrays["patch_eyes"]), *bases)
 
 
+def leading(read: Array, n: int) -> Array:
+    """Return the first numbers of both halves [T, n] of [T, N]: those that tell pictures apart best."""
+    mouth, eyes = np.split(read, 2, axis=1)
+    return np.concatenate([mouth[:, : n // 2], eyes[:, : n // 2]], axis=1)
+
+
 def residual_code(
     frames: Callable[[], Iterable[NDArray[np.uint8]]],
     poses: Poses,
@@ -136,8 +143,8 @@ def residual_code(
     clip_of: Array,
     landmarks: Array,
     train_frames: Array,
-    n_mouth: int = 16,
-    n_eyes: int = 16,
+    n_mouth: int = 64,
+    n_eyes: int = 64,
 ) -> tuple[Array, ResidualBasis]:
     """Learn the bases from training frames and return the code of every frame.
 

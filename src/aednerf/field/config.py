@@ -28,6 +28,8 @@ class FieldConfig:
     """Width of the head's MLP."""
     n_residual: int = 32
     """Numbers in the person's residual code."""
+    n_read: int = 0
+    """Numbers read off a frame's pictures that the residual code is made of; 0 where they are the code."""
     n_halves: int = 0
     """Halves of the residual code, mouth and eyes, that the field can tell to be missing; 0 takes them for zeros."""
     holds_face: int = 1
@@ -117,8 +119,8 @@ class FieldConfig:
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "n_levels": (1, 24), "base": (2, 128), "finest": (2, 4096), "log2_entries": (8, 20), "width": (8, 256),
-    "n_residual": (0, 32), "n_halves": (0, 2), "holds_face": (0, 1), "n_posture": (0, 16), "n_basis": (1, 64),
-    "n_mouth_basis": (1, 64), "n_eye_basis": (0, 64), "n_paint": (0, 64), "paint_m": (0.001, 0.02),
+    "n_residual": (0, 32), "n_read": (0, 128), "n_halves": (0, 2), "holds_face": (0, 1), "n_posture": (0, 16),
+    "n_basis": (1, 64), "n_mouth_basis": (1, 64), "n_eye_basis": (0, 64), "n_paint": (0, 64), "paint_m": (0.001, 0.02),
     "warp_resolution": (2, 64), "mouth_resolution": (2, 64), "upper_resolution": (0, 64),
     "warp_steps": (0, 10), "warp_mixes": (0, 1),
     "occupancy_resolution": (16, 256), "step_m": (0.0002, 0.05), "torso_levels": (1, 24),

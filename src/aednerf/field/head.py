@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from aednerf.field.code import field_code
 from aednerf.field.config import FieldConfig
+from aednerf.field.encoder import ResidualEncoder
 from aednerf.field.eyes import N_FEATURES, EyeFeatures
 from aednerf.field.known import KnownExpressions
 from aednerf.field.paint import REGIONS, Paint
@@ -53,6 +54,7 @@ class HeadField(nn.Module):
         self.condition = nn.Linear(config.n_code, config.width)
         nn.init.zeros_(self.condition.weight)  # what no frame shows changes no colour
         nn.init.zeros_(self.condition.bias)
+        self.encoder = ResidualEncoder(config.n_read, config.n_residual) if config.n_read else None
         self.known = KnownExpressions(is_kept=config.holds_face > 0)
         self.eyes = EyeFeatures(config) if config.n_eye_basis else None
         self.paint = nn.ModuleList(Paint(config, region) for region in REGIONS.values() if config.n_paint)
@@ -68,6 +70,10 @@ class HeadField(nn.Module):
     def paints(self) -> list[Paint]:
         """The painted regions."""
         return [paint for paint in self.paint if isinstance(paint, Paint)]
+
+    def code(self, read: Tensor) -> Tensor:
+        """Return the residual codes [..., K] of what was read off pictures [..., N]."""
+        return read if self.encoder is None else self.encoder(read)
 
     def prepare(self, expression: Tensor, residual: Tensor, turn: Tensor) -> HeadState:
         """Prepare B frames.

@@ -89,6 +89,13 @@ class AvatarModel(nn.Module):
         """Distance between samples, in the box's units."""
         return self.config.step_m / HEAD_BOX_HALF_M
 
+    def code(self, read: np.ndarray) -> np.ndarray:
+        """Return the residual codes [T, K] of numbers [T, N] read off pictures, NaN for NaN; codes stay as they are."""
+        if not self.config.n_read or read.shape[1] != self.config.n_read:
+            return read
+        with torch.no_grad():
+            return self.head.code(torch.as_tensor(read, dtype=torch.float32, device=self.device)).cpu().numpy()
+
     def render(
         self, rotation: np.ndarray | Tensor, translation: np.ndarray | Tensor, expression: np.ndarray | Tensor,
         residual: np.ndarray | Tensor, camera: Camera, *, view: np.ndarray | Tensor | None = None,

@@ -71,6 +71,7 @@ class LearningRates:
     head_mlp: float = 5e-3
     warp: float = 2e-4
     mix: float = 2e-3
+    code: float = 1e-3
     torso_grid: float = 1e-2
     torso_mlp: float = 2e-3
     final_factor: float = 0.02

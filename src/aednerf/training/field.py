@@ -96,9 +96,11 @@ def fit_field(
 def _field_for(capture: Capture, config: FieldConfig) -> FieldConfig:
     """Return the field's configuration with what the capture decides: the codes, and the longest shot to show."""
     lengths = [shot.end - shot.first for shot in capture.shots]
-    n_residual = capture.tracking.residual.shape[1]
+    n_read = capture.tracking.residual.shape[1]
+    n_residual = min(n_read, config.n_residual)
     return replace(
-        config, n_residual=n_residual, n_halves=2 if n_residual else 0, n_posture=capture.tracking.posture.shape[1],
+        config, n_residual=n_residual, n_read=n_read if n_read > n_residual else 0,
+        n_halves=2 if n_residual else 0, n_posture=capture.tracking.posture.shape[1],
         n_shots=len(lengths), shown_shot=lengths.index(max(lengths)),
     )  # fmt: skip
 

@@ -43,7 +43,7 @@ class FrameStore:
     expression: Tensor
     """[N, 52]."""
     residual: Tensor
-    """[N, K]."""
+    """[N, K] what was read off the pictures."""
     posture: Tensor
     """[N, P]."""
     intrinsics: Tensor

@@ -11,12 +11,14 @@ from aednerf.training.config import LearningRates, Preset
 def make_optimizer(model: AvatarModel, rates: LearningRates) -> torch.optim.Adam:
     """Return Adam over all parameters; on a GPU it can be captured in a CUDA graph."""
     head, torso = model.head, model.torso
-    warp = {id(p) for p in head.warp.parameters()}
+    code = [] if head.encoder is None else list(head.encoder.parameters())
+    apart = {id(p) for p in [*head.warp.parameters(), *code]}
     groups = [
         ([head.grid.table], rates.head_grid),
-        ([p for p in head.parameters() if p is not head.grid.table and id(p) not in warp], rates.head_mlp),
+        ([p for p in head.parameters() if p is not head.grid.table and id(p) not in apart], rates.head_mlp),
         ([grid.basis for grid in head.warp.learned], rates.warp),
         ([grid.mix for grid in head.warp.learned], rates.mix),
+        (code, rates.code),
         ([torso.grid.table], rates.torso_grid),
         ([p for p in torso.parameters() if p is not torso.grid.table], rates.torso_mlp),
     ]
@@ -25,6 +27,7 @@ def make_optimizer(model: AvatarModel, rates: LearningRates) -> torch.optim.Adam
         # A captured step reads its rate from the device.
         {"params": params, "lr": torch.tensor(rate, device=model.device) if is_cuda else rate, "initial_lr": rate}
         for params, rate in groups
+        if params
     ]
     return torch.optim.Adam(parameters, betas=(0.9, 0.99), eps=1e-15, capturable=is_cuda, fused=is_cuda or None)
 

@@ -82,7 +82,7 @@ def train(
     workspace.mkdir(parents=True, exist_ok=True)
     identity = {"preset": chosen.to_dict(), "capture": dict(capture.manifest.files), "seed": seed}
     model, field_record = fit_field(capture, chosen, target, seed, checkpoint, identity, progress)
-    mouth, stats, motion_record = fit_motion(capture, seed, target, progress)
+    mouth, stats, motion_record = fit_motion(coded(capture, model), seed, target, progress)
     record = {
         "field": field_record, "motion": motion_record, "aednerf": __version__, "torch": torch.__version__,
         "device": torch.cuda.get_device_name(target) if target.type == "cuda" else platform.machine(),
@@ -92,6 +92,11 @@ def train(
     _save(bundle, model, capture, out, force, progress)
     shutil.rmtree(workspace, ignore_errors=True)
     return Avatar.load(out, device)
+
+
+def coded(capture: Capture, model: AvatarModel) -> Capture:
+    """Return a capture whose residual is the code that a person's field makes of what was read off the pictures."""
+    return capture.with_residual(model.code(capture.tracking.residual))
 
 
 def _require_room(config: FieldConfig) -> None:
@@ -152,10 +157,11 @@ def _save(bundle: Bundle, model: AvatarModel, capture: Capture, out: Path, force
     """Write the bundle with a preview of the person as recorded."""
     frames = capture.train_frames[:_PREVIEW_FRAMES]
     avatar = Avatar(bundle, model.eval().requires_grad_(False), None)
-    picture = next(iter(avatar.render(capture.motion(frames[:1])).frames()))
+    motion = avatar.fitted(capture.motion(frames))
+    picture = next(iter(avatar.render(motion[:1]).frames()))
     bundle = replace(bundle, preview=picture.rgba[..., :3])
     with tempfile.TemporaryDirectory() as scratch:
         video = None
         if importlib.util.find_spec("av") is not None:  # a GPU machine may lack it; the bundle is whole without
-            video = avatar.render(capture.motion(frames)).save(Path(scratch) / "preview.mp4", progress=progress)
+            video = avatar.render(motion).save(Path(scratch) / "preview.mp4", progress=progress)
         save_bundle(out, bundle, preview_video=video, force=force)

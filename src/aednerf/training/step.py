@@ -118,7 +118,7 @@ class FieldStep:
     def _codes(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Return the frames' expressions and residuals, with noise, and some halves of residuals zeroed."""
         preset = self.preset
-        expression, residual = self.frames.expression[chosen], self.frames.residual[chosen]
+        expression, residual = self.frames.expression[chosen], self.model.head.code(self.frames.residual[chosen])
         expression = expression + self.expression_noise * torch.randn_like(expression)
         residual = residual + preset.residual_noise * torch.randn_like(residual)
         draw = torch.rand(len(chosen), 1, device=chosen.device)
@@ -172,7 +172,9 @@ class FieldStep:
         expression = self.frames.expression[chosen] * gain
         expression = (expression if added is None else expression + added).clamp(max=1.0)
         state = self.model.head.prepare(
-            expression, self.frames.residual[chosen] * gain, torch.zeros(n_frames, 3, device=device)
+            expression,
+            self.model.head.code(self.frames.residual[chosen]) * gain,
+            torch.zeros(n_frames, 3, device=device),
         )
         density, _ = self.model.head(points.view(n_frames, -1, 3), state)
         occupancy.update(cells, density.reshape(-1), self.step_m, keep)

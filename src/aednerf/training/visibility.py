@@ -72,7 +72,7 @@ def _seen_by_rays(model: AvatarModel, frames: FrameStore, row: int, step: float)
         expression = frames.expression[row : row + 1] + imagined[torch.randint(0, len(imagined), (1,), device=device)]
     state = model.head.prepare(
         expression.clamp(max=1.0),
-        frames.residual[row : row + 1] * gain * keep,
+        model.head.code(frames.residual[row : row + 1]) * gain * keep,
         torch.zeros(1, 3, device=device),
     )
     return _weights_by_cell(model, rays, state, step)
