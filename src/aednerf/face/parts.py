@@ -196,7 +196,7 @@ class _PartColours:
         chin = np.flatnonzero(view.face.any(1)).max(initial=0)
         lower = view.further(_HAIR_ASIDE) | (rows > chin + 0.15 * view.face_height)
         seeds = (
-            view.face, view.above & view.further(0.04) & ~view.lower(0.5), lower & ~around_neck & ~view.above
+            view.face, view.above & view.further(0.04) & ~view.lower(0.75), lower & ~around_neck & ~view.above
         )  # fmt: skip
         for histogram, seed in zip(self._histograms, seeds, strict=True):
             count = np.bincount(bins[seed & solid], minlength=histogram.size)
