@@ -2,6 +2,8 @@
 
     python benchmarks/code_limits.py CAPTURE [--avatar AVATAR] -o results/limits.json
 
+With an avatar the codes are those that it makes of the capture's numbers; without, those numbers themselves.
+
 Mouth and eyes of every frame are resampled on planes that move with the head. On test frames, in dB over what most
 frames' boxes hold: a smooth kernel regression of these pictures from the codes and the head's turn, learned in training
 frames; the principal components of the training frames' own pictures; and the avatar's pictures, resampled alike. Over

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
+from aednerf.core.errors import InputError
 from aednerf.face.residual import leading
 from aednerf.field.config import FieldConfig
 from aednerf.field.encoder import ResidualEncoder
@@ -54,3 +58,10 @@ def test_a_model_codes_what_was_read_and_leaves_codes_as_they_are() -> None:
     np.testing.assert_array_equal(model.code(code), code)
     plain = AvatarModel(FieldConfig(n_residual=K))
     np.testing.assert_array_equal(plain.code(code), code)
+
+
+@pytest.mark.parametrize(("n_read", "n_residual"), [(11, 4), (12, 5), (2, 4)])
+def test_halves_that_do_not_fit_are_refused(n_read: int, n_residual: int) -> None:
+    assert FieldConfig.from_dict(TINY.to_dict()) == TINY
+    with pytest.raises(InputError, match="n_read must be 0, or even"):
+        FieldConfig.from_dict(replace(TINY, n_read=n_read, n_residual=n_residual).to_dict())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -179,7 +180,11 @@ class _View:
 
     def further(self, share: float) -> NDArray[np.bool_]:
         """Further from the face than a share of its height."""
-        return cv2.dilate(self.face.astype(np.uint8), _disc(share * self.face_height)) == 0
+        return self._from_face > share * self.face_height
+
+    @cached_property
+    def _from_face(self) -> Floats:
+        return cv2.distanceTransform((~self.face).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
 
 
 class _PartColours:

@@ -112,6 +112,11 @@ class FieldConfig:
         config = FieldConfig(**{**before, **values})  # avatars made before there were such name none of them
         if config.occupancy_resolution % 2:
             raise InputError(f"Field setting occupancy_resolution must be even, got {config.occupancy_resolution}.")
+        if config.n_read and (config.n_read % 2 or config.n_residual % 2 or config.n_read < config.n_residual):
+            raise InputError(
+                "Field setting n_read must be 0, or even and at least n_residual, which is even then; "
+                f"got {config.n_read} and {config.n_residual}."
+            )
         if config.shown_shot >= config.n_shots:
             raise InputError(f"Field setting shown_shot must be below {config.n_shots}, got {config.shown_shot}.")
         return config
