@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from aednerf.ops import hashgrid as hashgrid_module
 from aednerf.ops.hashgrid import GridLevels, HashGrid, LevelTables, hashgrid, hashgrid_torch
 
 CASES = [
@@ -17,7 +18,10 @@ CASES = [
 
 
 @pytest.mark.parametrize("levels", CASES)
-def test_cpu_path_equals_the_definition_forward_and_backward(levels: GridLevels) -> None:
+def test_cpu_path_equals_the_definition_forward_and_backward(
+    levels: GridLevels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashgrid_module, "_POINTS_AT_ONCE", 100)
     generator = torch.Generator().manual_seed(levels.finest)
     x = (torch.rand(257, levels.n_dims, generator=generator) * 1.2 - 0.1).requires_grad_()
     table = torch.randn(levels.n_entries, levels.n_features, generator=generator, requires_grad=True)

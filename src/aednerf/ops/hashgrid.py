@@ -12,7 +12,7 @@ result is the concatenation over the levels. Differentiable in `table` and in `x
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 
 _PRIMES = (1, -1640531535, 805459861)  # as in the paper; the second is 2654435761 read as a signed 32-bit number
+_POINTS_AT_ONCE = 1 << 14
+"""Points that a CPU encodes at a time: what they need then stays in its caches, and memory is not asked for anew."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def hashgrid(x: Tensor, table: Tensor, levels: LevelTables) -> Tensor:
     if x.ndim != 2 or x.shape[1] != levels.stride.shape[1]:
         raise ValueError(f"x must be [P, {levels.stride.shape[1]}], got {tuple(x.shape)}")
     if x.device.type == "cpu":
-        return _HashGridCpu.apply(x, table, levels)
+        return torch.cat([_HashGridCpu.apply(piece, table, levels) for piece in x.split(_POINTS_AT_ONCE)])
     return hashgrid_torch(x, table, levels)
 
 
@@ -159,63 +161,82 @@ def _cells(x: Tensor, levels: LevelTables) -> tuple[Tensor, Tensor]:
 
 
 class _HashGridCpu(torch.autograd.Function):
-    """`hashgrid_torch` with all corners at once and `embedding_bag`, which gathers and sums: far faster on a CPU."""
+    """`hashgrid_torch` with all corners at once and `embedding_bag`, which gathers and sums: far faster on a CPU.
+
+    Points run fastest in all tensors: a loop over the two sides of a cell costs more than what is done in it.
+    """
 
     @staticmethod
     def forward(ctx, x: Tensor, table: Tensor, levels: LevelTables) -> Tensor:
-        cell, fraction = _cells(x.detach(), levels)
-        index = _all_rows(cell, levels)
-        sides = torch.stack([1.0 - fraction, fraction], dim=-1)
-        weight = _outer([sides[:, :, axis] for axis in range(x.shape[1])], torch.mul).to(table.dtype)
-        n_corners = 2 ** x.shape[1]
+        cell, fraction = _cells_by_axis(x.detach(), levels)
+        sides = torch.stack([1.0 - fraction, fraction], dim=1)
+        index, weight = _all_rows(cell, levels), _outer(sides.unbind(), torch.mul).to(table.dtype)
         encoded = torch.nn.functional.embedding_bag(
-            index.view(-1, n_corners), table, per_sample_weights=weight.view(-1, n_corners), mode="sum"
+            _by_point(index), table, per_sample_weights=_by_point(weight), mode="sum"
         )
         ctx.save_for_backward(x, table, index, weight, sides)
         ctx.levels = levels
-        return encoded.view(len(x), len(levels.offset) * table.shape[1])
+        return encoded.view(len(levels.offset), len(x), table.shape[1]).transpose(0, 1).flatten(1)
 
     @staticmethod
     def backward(ctx, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, table, index, weight, sides = ctx.saved_tensors
         levels: LevelTables = ctx.levels
-        n_levels, n_features = len(levels.offset), table.shape[1]
-        grad = grads[0].reshape(len(x), n_levels, 1, n_features)
+        rows = index.flatten()
+        by_feature = grads[0].view(len(x), len(levels.offset), table.shape[1]).permute(2, 1, 0).contiguous()
         grad_table = grad_x = None
         if ctx.needs_input_grad[1]:
-            rows = (weight.view(len(x), n_levels, -1, 1) * grad).to(table.dtype)
-            grad_table = torch.zeros_like(table).index_add_(0, index.view(-1).long(), rows.view(-1, n_features))
+            sums = [torch.zeros_like(table[:, 0]).index_add_(0, rows, (weight * grad).flatten()) for grad in by_feature]
+            grad_table = torch.stack(sums, dim=1)
         if ctx.needs_input_grad[0]:
-            values = torch.nn.functional.embedding(index.view(len(x), n_levels, -1), table)
-            corner_grad = (values * grad).sum(-1).view(index.shape)
+            corner_grad = torch.zeros((), dtype=table.dtype)
+            for values, grad in zip(table.t().contiguous(), by_feature, strict=True):
+                corner_grad = corner_grad + values.index_select(0, rows).view_as(index) * grad
             grad_x = _grad_position(corner_grad, sides, x, levels)
         return grad_x, grad_table, None
 
 
+def _cells_by_axis(x: Tensor, levels: LevelTables) -> tuple[Tensor, Tensor]:
+    """Return `_cells` with other axes in front: [D, L, P] int32 and [D, L, P]."""
+    resolution = levels.resolution.view(-1, 1)
+    position = x.t().contiguous().clamp(0.0, 1.0).float().unsqueeze(1) * resolution
+    cell = torch.minimum(position.floor(), resolution - 1)
+    return cell.int(), position - cell
+
+
 def _all_rows(cell: Tensor, levels: LevelTables) -> Tensor:
-    """Return the table rows [P, L, 2, .., 2] int32 of all corners of each cell; the last axis of space runs fastest."""
-    sides = torch.stack([cell, cell + 1], dim=-1)
-    axes = range(cell.shape[2])
+    """Return the table rows [2, .., 2, L, P] int32 of all corners of cells [D, L, P], one axis for each of space."""
     n = levels.n_dense
-    dense = _outer([sides[:, :n, axis] * levels.stride[:n, axis, None] for axis in axes], torch.add)
-    hashed = _outer([sides[:, n:, axis] * _PRIMES[axis] for axis in axes], torch.bitwise_xor) & levels.hash_mask
-    return torch.cat([dense, hashed], dim=1) + levels.offset.view(-1, *([1] * len(axes)))
+    corners = torch.stack([cell, cell + 1], dim=1)
+    strides = levels.stride[:n].t().unsqueeze(-1)
+    dense = _outer([sides * stride for sides, stride in zip(corners[:, :, :n], strides, strict=True)], torch.add)
+    hashed = _outer(
+        [sides * prime for sides, prime in zip(corners[:, :, n:], _PRIMES, strict=False)], torch.bitwise_xor
+    )
+    return torch.cat([dense, hashed & levels.hash_mask], dim=-2) + levels.offset.unsqueeze(-1)
 
 
-def _outer(sides: list[Tensor], combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Combine D tensors [P, L, 2] into one [P, L, 2, .., 2] that holds every choice of a side an axis."""
+def _outer(sides: Sequence[Tensor], combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Combine D tensors [2, L, P] into one [2, .., 2, L, P] that holds every choice of a side an axis."""
     result = sides[0]
     for side in sides[1:]:
-        result = combine(result.unsqueeze(-1), side.view(*side.shape[:2], *([1] * (result.ndim - 2)), 2))
+        result = combine(result.unsqueeze(-3), side)
     return result
 
 
+def _by_point(values: Tensor) -> Tensor:
+    """Return the corners' values [2, .., 2, L, P] as [L * P, 2^D]."""
+    return values.flatten(0, -3).flatten(1).t().contiguous()
+
+
 def _grad_position(corner_grad: Tensor, sides: Tensor, x: Tensor, levels: LevelTables) -> Tensor:
-    """Turn the gradient of each corner's weight [P, L, 2, .., 2] into that of the points [P, D]."""
+    """Turn the gradient of each corner's weight [2, .., 2, L, P] into that of the points [P, D]."""
     columns = []
     for axis in range(x.shape[1]):
-        slope = corner_grad.select(axis + 2, 1) - corner_grad.select(axis + 2, 0)
-        others = _outer([sides[:, :, other] for other in range(x.shape[1]) if other != axis], torch.mul)
-        columns.append((slope * others).flatten(2).sum(-1) @ levels.resolution)
+        slope = corner_grad.select(axis, 1) - corner_grad.select(axis, 0)
+        others = [sides[other] for other in range(x.shape[1]) if other != axis]
+        if others:
+            slope = (slope * _outer(others, torch.mul)).flatten(0, -3).sum(0)
+        columns.append(levels.resolution @ slope)
     inside = (x >= 0) & (x <= 1)
     return torch.stack(columns, dim=-1).to(x.dtype) * inside
