@@ -25,8 +25,8 @@ from aednerf.synthetic.shipped import AVATAR_NAME, CAPTURE_NAME, SENTENCE_NAME, 
 from aednerf.training.config import PRESETS
 from aednerf.training.field import fit_field
 
-DENSE = 0.05
-"""The warm-up's share of so few steps."""
+WARM_UP_SHARE, NEVER = 0.05, 2.0
+"""The warm-up is short, and what can never be seen is not looked for: neither is what a step costs."""
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     speaking = speaking_speed(Avatar.load(shipped(AVATAR_NAME), "cpu"), shipped(SENTENCE_NAME))
-    preset = replace(PRESETS["smoke"], n_steps=options.steps, warm_up_share=DENSE)
+    preset = replace(PRESETS["smoke"], n_steps=options.steps, warm_up_share=WARM_UP_SHARE, hollow_share=NEVER)
     capture = Capture.open(shipped(CAPTURE_NAME))
     with tempfile.TemporaryDirectory() as folder:
         field = fit_field(capture, preset, torch.device("cpu"), 0, Path(folder) / "field.safetensors", {})
