@@ -51,7 +51,7 @@ class LossWeights:
     person_alpha: float = 0.05
     structure: float = 0.001
     detail: float = 0.0
-    """Holds the face's gradient energy to the recording's; what was tried, and what was not, says `docs/field.md`."""
+    """Holds the face's gradient energy to the recording's: a squared error blurs what the code does not tell."""
     spread: float = 0.0
     """Pulls the light of a ray to one place, so that it ends after few samples."""
     empty_space: float = 1e-3
@@ -119,6 +119,9 @@ class Preset:
         return asdict(self)
 
 
+_SQUARES = RayBatch(head_patch_px=8)
+_DETAILED = LossWeights(detail=6e-4)
+
 PRESETS: dict[str, Preset] = {
     "smoke": Preset(
         name="smoke",
@@ -140,8 +143,8 @@ PRESETS: dict[str, Preset] = {
         expression_noise=0.015,
         backdrop_share=0.0,
     ),
-    "fast": Preset(name="fast", n_steps=14_000, max_size=512),
-    "full": Preset(name="full", n_steps=60_000, max_size=512),
+    "fast": Preset(name="fast", n_steps=14_000, max_size=512, batch=_SQUARES, loss=_DETAILED),
+    "full": Preset(name="full", n_steps=60_000, max_size=512, batch=_SQUARES, loss=_DETAILED),
 }  # fmt: skip
 """`smoke` proves the path on a CPU in minutes, `fast` takes minutes on a GPU, `full` trains until little is gained."""
 
