@@ -12,7 +12,7 @@ result is the concatenation over the levels. Differentiable in `table` and in `x
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
@@ -161,7 +161,7 @@ def _cells(x: Tensor, levels: LevelTables) -> tuple[Tensor, Tensor]:
 
 
 class _HashGridCpu(torch.autograd.Function):
-    """`hashgrid_torch` with all corners at once and `embedding_bag`, which gathers and sums: far faster on a CPU.
+    """`hashgrid_torch` with all corners at once, feature by feature: far faster on a CPU.
 
     Points run fastest in all tensors: a loop over the two sides of a cell costs more than what is done in it.
     """
@@ -171,12 +171,10 @@ class _HashGridCpu(torch.autograd.Function):
         cell, fraction = _cells_by_axis(x.detach(), levels)
         sides = torch.stack([1.0 - fraction, fraction], dim=1)
         index, weight = _all_rows(cell, levels), _outer(sides.unbind(), torch.mul).to(table.dtype)
-        encoded = torch.nn.functional.embedding_bag(
-            _by_point(index), table, per_sample_weights=_by_point(weight), mode="sum"
-        )
+        encoded = torch.stack([(values * weight).flatten(0, -3).sum(0) for values in _gathered(table, index)])
         ctx.save_for_backward(x, table, index, weight, sides)
         ctx.levels = levels
-        return encoded.view(len(levels.offset), len(x), table.shape[1]).transpose(0, 1).flatten(1)
+        return encoded.permute(2, 1, 0).flatten(1)
 
     @staticmethod
     def backward(ctx, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -190,8 +188,8 @@ class _HashGridCpu(torch.autograd.Function):
             grad_table = torch.stack(sums, dim=1)
         if ctx.needs_input_grad[0]:
             corner_grad = torch.zeros((), dtype=table.dtype)
-            for values, grad in zip(table.t().contiguous(), by_feature, strict=True):
-                corner_grad = corner_grad + values.index_select(0, rows).view_as(index) * grad
+            for values, grad in zip(_gathered(table, index), by_feature, strict=True):
+                corner_grad = corner_grad + values * grad
             grad_x = _grad_position(corner_grad, sides, x, levels)
         return grad_x, grad_table, None
 
@@ -224,9 +222,10 @@ def _outer(sides: Sequence[Tensor], combine: Callable[[Tensor, Tensor], Tensor])
     return result
 
 
-def _by_point(values: Tensor) -> Tensor:
-    """Return the corners' values [2, .., 2, L, P] as [L * P, 2^D]."""
-    return values.flatten(0, -3).flatten(1).t().contiguous()
+def _gathered(table: Tensor, index: Tensor) -> Iterator[Tensor]:
+    """Yield each feature's values at rows of the table, of the rows' shape."""
+    for feature in table.t().contiguous():
+        yield feature.index_select(0, index.flatten()).view_as(index)
 
 
 def _grad_position(corner_grad: Tensor, sides: Tensor, x: Tensor, levels: LevelTables) -> Tensor:
