@@ -2,7 +2,7 @@
 
     python benchmarks/cpu_speed.py -o results/cpu_speed.json [--steps 60]
 
-The steps are timed past the warm-up, where the samples lie as densely as in the end.
+All but the first steps, one in twenty, sample as densely as a whole training does in the end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from aednerf.training.config import PRESETS
 from aednerf.training.field import fit_field
 
 WARM_UP_SHARE, NEVER = 0.05, 2.0
-"""The warm-up is short, and what can never be seen is not looked for: neither is what a step costs."""
+"""A short warm-up, whose samples lie further apart, and no search for what can never be seen, which is done once."""
 
 
 def main() -> None:
