@@ -18,7 +18,7 @@ from aednerf.emotion.prior import for_person
 from aednerf.emotion.space import EmotionTrack, parse
 from aednerf.face.model import FaceModel
 from aednerf.motion.channels import JAW_OPEN
-from aednerf.motion.closing import DEAF_MEMORY_FRAMES, GAP_BY, MEMORY_FRAMES, Closing
+from aednerf.motion.closing import ADDED_MEMORY_FRAMES, DEAF_MEMORY_FRAMES, GAP_BY, MEMORY_FRAMES, Closing
 from aednerf.motion.generate import MotionGenerator
 from aednerf.motion.network import MotionNetwork
 from aednerf.speech.phoneme import Phoneme
@@ -57,6 +57,9 @@ def face(jaw: float, sneer: float = 0.0) -> np.ndarray:
     return row
 
 
+NOTHING = face(0.0)
+
+
 def test_the_table_of_gaps_is_the_face_models() -> None:
     lips = Lips.of(FaceModel.load(assets.find("ict_facekit")).person())
     exact_mm, listed = 1e3 * lips.gap_by, GAP_BY != 0
@@ -66,20 +69,27 @@ def test_the_table_of_gaps_is_the_face_models() -> None:
 
 def test_a_closed_mouth_stays_closed_and_an_open_one_is_left_alone() -> None:
     closing = Closing(person(), hears_speech=True)
-    closing(face(0.5), face(0.5), 0.0)  # the person is speaking
-    held, share = closing(face(0.15, sneer=0.8), face(0.02), 0.0)
+    closing(face(0.5), face(0.5), 0.0, NOTHING)  # the person is speaking
+    held, share = closing(face(0.15, sneer=0.8), face(0.02), 0.0, NOTHING)
     assert share > 0.99 and held @ GAP_BY == pytest.approx(face(0.02) @ GAP_BY, abs=0.05)
     wide = face(0.6, sneer=0.8)
-    np.testing.assert_array_equal(closing(wide, face(0.5), 0.0)[0], wide)
+    np.testing.assert_array_equal(closing(wide, face(0.5), 0.0, NOTHING)[0], wide)
     pressed = face(0.0)
-    np.testing.assert_array_equal(closing(pressed, face(0.02), 0.0)[0], pressed)
+    np.testing.assert_array_equal(closing(pressed, face(0.02), 0.0, NOTHING)[0], pressed)
 
 
-@pytest.mark.parametrize(("hears_speech", "frames"), [(True, MEMORY_FRAMES), (False, DEAF_MEMORY_FRAMES)])
-def test_in_a_long_pause_the_emotion_has_the_mouth(hears_speech: bool, frames: int) -> None:
+@pytest.mark.parametrize(
+    ("hears_speech", "is_added", "frames"),
+    [
+        (True, False, MEMORY_FRAMES), (True, True, ADDED_MEMORY_FRAMES),
+        (False, False, DEAF_MEMORY_FRAMES), (False, True, DEAF_MEMORY_FRAMES),
+    ],
+)  # fmt: skip
+def test_in_a_long_pause_the_emotion_has_the_mouth(hears_speech: bool, is_added: bool, frames: int) -> None:
     closing, felt = Closing(person(), hears_speech), face(0.15, sneer=0.8)
-    closing(face(0.5), face(0.5), 0.0)
-    shares = [closing(felt, face(0.02), 0.0)[1] for _ in range(frames + 1)]
+    added = face(0.0, sneer=0.8) if is_added else NOTHING
+    closing(face(0.5), face(0.5), 0.0, added)
+    shares = [closing(felt, face(0.02), 0.0, added)[1] for _ in range(frames + 1)]
     assert shares[0] > 0.99 and shares[-1] < 1e-3
     assert (np.diff(shares) <= 0).all()
     # Half of the memory at full share, then the way down: its steepest part is 1.5 times the mean.
@@ -88,7 +98,7 @@ def test_in_a_long_pause_the_emotion_has_the_mouth(hears_speech: bool, frames: i
 
 def test_lips_that_close_first_after_a_pause_are_speech_when_something_is_heard() -> None:
     closing, felt = Closing(person(), hears_speech=True), face(0.15, sneer=0.8)
-    shares = [closing(felt, face(0.02), speech)[1] for speech in (0.0, 0.0, 1 / 3, 2 / 3, 1.0)]
+    shares = [closing(felt, face(0.02), speech, NOTHING)[1] for speech in (0.0, 0.0, 1 / 3, 2 / 3, 1.0)]
     assert shares[1] < 1e-3 and shares[-1] > 0.99
     assert (np.diff(shares[1:]) >= 0).all() and 0.5 < shares[2] < 0.9, "it does not jump"
 

@@ -53,7 +53,7 @@ PROTOTYPES: dict[str, dict[str, float]] = {
     "disgusted": {"9": MEDIUM, "10": SLIGHT / 2, "6": MEDIUM, "17": SLIGHT},
     "fear": {"1": STRONG, "20": MEDIUM, "2": SLIGHT, "5": STRONG, "10": SLIGHT / 2, "16": SLIGHT},
     "happy": {"12": MEDIUM, "6": MEDIUM},
-    "sad": {"4": SLIGHT, "15": STRONG, "1": MEDIUM, "6": MEDIUM, "17": SLIGHT},
+    "sad": {"4": SLIGHT, "15": STRONG, "1": MEDIUM, "6": MEDIUM, "17": SLIGHT / 2},
     "surprised": {"1": STRONG, "2": MEDIUM, "5": STRONG},
 }
 """Strength of each action unit at intensity 1. Those that hinder lips which speak (10, 12, 16, 17, 20) are held back;

@@ -40,6 +40,10 @@ MEMORY_FRAMES = 2
 """A closure belongs to speech for so long after the mouth was open or speech was heard; in a longer pause the emotion
 has the mouth."""
 
+ADDED_MEMORY_FRAMES = 16
+"""The same of an emotion that adds to the mouth whatever is said, as the prior does. Nobody showed what it makes of a
+pause; lips that it parts in each short one stand open when nothing sounds, as if they were late."""
+
 DEAF_MEMORY_FRAMES = 20
 """The same where the encoder does not tell speech, so that lips which stay closed between words look like a pause."""
 
@@ -57,10 +61,10 @@ class Closing:
         self._closed = float(np.clip(rest @ GAP_BY, *REST_RANGE_MM))
         jaw = max(float(stats.high[JAW_OPEN] - rest[JAW_OPEN]), 0.02)
         self._open = self._closed + OPEN_SHARE * jaw * float(GAP_BY[JAW_OPEN])
-        self._fading = 1.0 / (MEMORY_FRAMES if hears_speech else DEAF_MEMORY_FRAMES)
+        self._memory = MEMORY_FRAMES if hears_speech else DEAF_MEMORY_FRAMES
         self._speaking = 0.0
 
-    def __call__(self, expression: Array, neutral: Array, speech: float) -> tuple[Array, np.float32]:
+    def __call__(self, expression: Array, neutral: Array, speech: float, added: Array) -> tuple[Array, np.float32]:
         """Return the expression [52] of the next frame, and what share of the emotion's opening was taken back.
 
         Args:
@@ -68,10 +72,12 @@ class Closing:
             neutral: [52] what the same sound makes of the face without it.
             speech: in [0, 1] how surely somebody speaks now or at once: lips that close first thing after a pause
                 were not open before.
+            added: [52] what of `expression` the emotion adds whatever is said.
         """
         gap = float(neutral @ GAP_BY)
         openness = _smooth((gap - self._closed) / (self._open - self._closed))
-        self._speaking = max(openness, speech, self._speaking - self._fading)
+        memory = max(self._memory, ADDED_MEMORY_FRAMES) if (added * GAP_BY > 0).any() else self._memory
+        self._speaking = max(openness, speech, self._speaking - 1.0 / memory)
         closed = (1.0 - openness) * _smooth(2.0 * self._speaking)
         parts = (expression - neutral) * GAP_BY
         excess, parted = max(float(parts.sum()), 0.0), float(parts[parts > 0].sum())

@@ -196,9 +196,10 @@ class SpokenMotion:
         for row, spoken in ((expression, mouth), (plain, plain_mouth)):
             row[SPEECH_COLUMNS] = rest + gain * (spoken[SPEECH_COLUMNS] - rest)
             row[IDLE_COLUMNS] = idle
-        expression += self._emotion.eased(time_s) @ stats.emotion_offset
+        added = self._emotion.eased(time_s) @ stats.emotion_offset
+        expression += added
         expression, plain = np.clip((expression, plain), np.float32(0.0), np.float32(1.0))
-        expression, closed = self._closing(expression, plain, speech)
+        expression, closed = self._closing(expression, plain, speech, added)
         # The model's mouthClose only means something against an open jaw.
         expression[MOUTH_CLOSE] = min(expression[MOUTH_CLOSE], expression[JAW_OPEN])
         expression = self._seal(expression, sealed * min(self._options.mouth_gain, 1.0))
