@@ -47,11 +47,13 @@ from aednerf.training.run import train
 _SMOKE = PRESETS["smoke"]
 PRESET = replace(
     _SMOKE, name="demo", n_steps=8000, rate=replace(_SMOKE.rate, warp=2e-4, mix=2e-3),
+    field=replace(_SMOKE.field, n_paint=4, paint_m=0.003),
     loss=replace(_SMOKE.loss, warp_size=3e-2), backdrop_share=0.5,
     batch=RayBatch(n_frames=8, n_head=512, mouth_patch_px=16, n_eyes=256, n_picture=128, n_slots=24),
 )  # fmt: skip
 """Of the field of `smoke`, so that a picture takes a processor no longer, but trained until little is gained, which
-takes a GPU a minute; with so many steps the warp moves slower, or it folds where lids close under raised brows."""
+takes a GPU a minute; with so many steps the warp moves slower, or it folds where lids close under raised brows. Fewer
+and coarser painted colours keep what is shipped small."""
 
 SEED = 0
 LEAD_S, TAIL_S = 0.12, 0.2
