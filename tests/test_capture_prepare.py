@@ -80,7 +80,7 @@ def clip_and_capture(assets: Path, data: Path, tmp_path_factory: pytest.TempPath
 
 def test_a_stopped_preparation_goes_on(clip_and_capture) -> None:
     capture, first_run, second_run = clip_and_capture
-    assert {"survey", "frames", "landmarks", "head pose", "expression", "residual"} <= set(first_run)
+    assert {"survey", "frames", "landmarks", "head pose", "steady pose", "expression", "residual"} <= set(first_run)
     assert set(second_run) == {"backdrop", "mattes", "posture", "sound", "report"}
     assert [path.name for path in capture.path.parent.iterdir()] == ["capture"]
 

@@ -66,6 +66,8 @@ def test_a_foreign_folder_is_tracked_anew(mara: Capture, foreign: list[Path], tm
         "survey",
         "landmarks",
         "head pose",
+        "first look",
+        "steady pose",
         "expression",
         "residual",
         "masks",

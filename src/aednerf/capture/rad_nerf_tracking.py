@@ -173,6 +173,7 @@ def track(job: Job, folders: Sequence[RadNerfFolder], keep_poses: bool) -> None:
         take_poses(job, folders)
     else:
         tracking_steps.track_heads(job)
+        tracking_steps.steady_heads(job)
     tracking_steps.fit_faces(job)
     tracking_steps.code_residual(job)
 

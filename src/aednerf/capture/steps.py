@@ -40,6 +40,7 @@ STEPS: tuple[tuple[str, Callable[[Job], None]], ...] = (
     ("frames", picture_steps.write_frames),
     ("landmarks", tracking_steps.find_landmarks),
     ("head pose", tracking_steps.track_heads),
+    ("steady pose", tracking_steps.steady_heads),
     ("expression", tracking_steps.fit_faces),
     ("residual", tracking_steps.code_residual),
     ("mattes", picture_steps.cut_out_person),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aednerf import assets
 from aednerf.capture.capture import FRAMES_NAME
+from aednerf.capture.face_table import FacePart
 from aednerf.capture.framing import box_distance
 from aednerf.capture.job import Job
 from aednerf.capture.manifest import Measured, train_end
@@ -19,19 +21,26 @@ from aednerf.capture.survey import ClipSurvey
 from aednerf.capture.tracking import Tracking
 from aednerf.core.errors import InputError
 from aednerf.core.ordered import ordered_map, thread_count
-from aednerf.core.records import Camera
+from aednerf.core.records import ARKIT_NAMES, Camera
 from aednerf.face.correspondence import landmark_points
 from aednerf.face.eye_motion import steady_eyes
+from aednerf.face.fit import FaceFit
 from aednerf.face.fit_pictures import fit_pictures
 from aednerf.face.head_track import HeadTrack, track_head
 from aednerf.face.landmarks import Detection, FaceDetector
 from aednerf.face.model import FaceModel
+from aednerf.face.moving_skin import MovingSkin
 from aednerf.face.pose import Poses
 from aednerf.face.residual import residual_code
 from aednerf.media.video import decode_frames
 
 LEAST_VALID_FRAMES = 25
 """A clip in which fewer frames show the person is refused."""
+
+_UNBIASED = np.array([not name.startswith(("brow", "eyeBlink", "eyeSquint", "eyeWide")) for name in ARKIT_NAMES])
+"""[52] whose scores the first fit starts at. The detector's brows and lids lie too high by a constant; fitted from
+there the strong ones are cut off at 1, which tells less of how far a forehead moves. The coefficients that are kept
+start at all scores: a real person's field is no better by the others (`newsreader_tracking_trials.json`)."""
 
 
 def find_landmarks(job: Job) -> None:
@@ -76,7 +85,30 @@ def _the_person(faces: list[Detection], survey: ClipSurvey, frame: int, size: in
 
 
 def track_heads(job: Job) -> None:
-    """Track the rigid head: `pose` with rotation, translation, cameras and one row of figures a clip.
+    """Track the rigid head as if the face never moved: `first_pose`, as `steady_heads` saves `pose`."""
+    _save_heads(job, "first_pose", "head pose", {})
+
+
+def steady_heads(job: Job) -> None:
+    """Track it again without what the expression moves the skin by, as a first fit tells: `pose`.
+
+    It has rotation, translation, cameras and one row of figures a clip.
+    """
+    model = FaceModel.load(assets.find("ict_facekit"))
+    fit = _fit(job, model, "first_pose", "first look", _UNBIASED)
+    table = model.face_table(fit.identity)
+    is_skin = table.part == FacePart.SKIN
+    neutral, deltas = table.points[is_skin], table.deltas[:, is_skin].astype(np.float32)
+    of_setup = {
+        number: MovingSkin(neutral, deltas, fit.expression[rows], fit.fitted_poses[rows], camera)
+        for number, setup in enumerate(job.setups)
+        for rows, camera in [(_frame_numbers(job, setup), cameras(job, "first_pose")[setup[0]])]
+    }
+    _save_heads(job, "pose", "steady pose", of_setup)
+
+
+def _save_heads(job: Job, name: str, step: str, skins: Mapping[int, MovingSkin]) -> None:
+    """Track the heads, and save what was found under `name`.
 
     The clips of one camera are tracked as one recording with a cut between them: they show one head, so that a
     clip's expression cannot turn it, and together they tell the focal length better than each.
@@ -87,9 +119,9 @@ def track_heads(job: Job) -> None:
     def track(number: int) -> HeadTrack:
         def tell(share: float) -> None:
             done[number] = share * len(_frame_numbers(job, setups[number]))
-            job.progress("head pose", round(sum(done)), job.n_frames)
+            job.progress(step, round(sum(done)), job.n_frames)
 
-        return _track_setup(job, setups[number], neutral, tell)
+        return _track_setup(job, setups[number], neutral, skins.get(number), tell)
 
     heads = list(ordered_map([track] * min(thread_count(), len(setups)), range(len(setups))))
     rotation, translation = np.empty((job.n_frames, 3, 3)), np.empty((job.n_frames, 3))
@@ -98,7 +130,7 @@ def track_heads(job: Job) -> None:
         rotation[frames], translation[frames] = head.rotation, head.translation
     of_clip = [heads[number] for number in setup_numbers(job)]
     job.save(
-        "pose", rotation=rotation, translation=translation,
+        name, rotation=rotation, translation=translation,
         focal_px=np.array([head.focal_px for head in of_clip]),
         centre_px=np.array([(head.cx, head.cy) for head in of_clip]),
         figures=np.array([(head.track_error_px, head.jitter_deg, head.landmark_jitter_deg) for head in of_clip]),
@@ -108,8 +140,9 @@ def track_heads(job: Job) -> None:
 
 
 def _track_setup(
-    job: Job, setup: Sequence[int], neutral: NDArray[np.float32], progress: Callable[[float], None]
-) -> HeadTrack:
+    job: Job, setup: Sequence[int], neutral: NDArray[np.float32], skin: MovingSkin | None,
+    progress: Callable[[float], None],
+) -> HeadTrack:  # fmt: skip
     """Track the head through the clips of one camera."""
     valid, points = job.load("landmarks", "valid", "points")
     rows, cuts, start = _frame_numbers(job, setup), list[int](), 0
@@ -121,8 +154,9 @@ def _track_setup(
         return itertools.chain.from_iterable(job.frames(index)() for index in setup)
 
     return track_head(
-        frames, points[rows], valid[rows], neutral, (job.size, job.size), cuts=cuts[1:], progress=progress
-    )
+        frames, points[rows], valid[rows], neutral, (job.size, job.size), cuts=cuts[1:],
+        still=None if skin is None else skin.stilled, progress=progress,
+    )  # fmt: skip
 
 
 def _frame_numbers(job: Job, setup: Sequence[int]) -> NDArray[np.int64]:
@@ -138,17 +172,21 @@ def _clip_flags(job: Job, index: int, head: HeadTrack) -> list[str]:
 
 def fit_faces(job: Job) -> None:
     """Fit identity and expressions of all clips together: `fit` with identity, expression, poses and error."""
-    landmarks, scores = job.load("landmarks", "points", "scores")
-    rotation, translation = job.load("pose", "rotation", "translation")
-    fit = fit_pictures(
-        lambda: decode_frames(job.folder / FRAMES_NAME), landmarks, Poses(rotation, translation), cameras(job),
-        clip_numbers(job), landmark_points(FaceModel.load(assets.find("ict_facekit"))), scores,
-        setup_of=setup_numbers(job),
-        progress=lambda share: job.progress("expression", round(share * job.n_frames), job.n_frames),
-    )  # fmt: skip
+    fit = _fit(job, FaceModel.load(assets.find("ict_facekit")), "pose", "expression", np.ones(len(ARKIT_NAMES)))
     job.save(
         "fit", identity=fit.identity, offsets=fit.offsets, expression=steady_eyes(fit.expression, _uncut(job)),
         rotation=fit.poses.rotation, translation=fit.poses.translation, error_px=fit.error_px * (job.size / 512),
+    )  # fmt: skip
+
+
+def _fit(job: Job, model: FaceModel, poses: str, step: str, from_scores: NDArray[Any]) -> FaceFit:
+    """Fit the face of all clips by the poses of that name, from the detector's scores times `from_scores` [52]."""
+    landmarks, scores = job.load("landmarks", "points", "scores")
+    rotation, translation = job.load(poses, "rotation", "translation")
+    return fit_pictures(
+        lambda: decode_frames(job.folder / FRAMES_NAME), landmarks, Poses(rotation, translation), cameras(job, poses),
+        clip_numbers(job), landmark_points(model), scores * from_scores, setup_of=setup_numbers(job),
+        progress=lambda share: job.progress(step, round(share * job.n_frames), job.n_frames),
     )  # fmt: skip
 
 
@@ -186,9 +224,9 @@ def code_posture(job: Job) -> None:
     job.save("posture", posture=code)
 
 
-def cameras(job: Job) -> list[Camera]:
+def cameras(job: Job, poses: str = "pose") -> list[Camera]:
     """Return each clip's camera, once the head is tracked."""
-    focal_px, centre_px = job.load("pose", "focal_px", "centre_px")
+    focal_px, centre_px = job.load(poses, "focal_px", "centre_px")
     return [
         Camera(float(focal), float(cx), float(cy), job.size, job.size)
         for focal, (cx, cy) in zip(focal_px, centre_px, strict=True)

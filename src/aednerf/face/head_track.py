@@ -103,6 +103,7 @@ def track_head(
     *,
     rigid: Sequence[int] = RIGID,
     cuts: Sequence[int] | None = None,
+    still: Callable[[Tracks], Tracks] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> HeadTrack:
     """Track the rigid head pose through a clip of one person, filmed by one camera at rest.
@@ -117,6 +118,7 @@ def track_head(
         size: width and height of the frames in pixels.
         rigid: the landmarks that carry the pose.
         cuts: frames that start a new shot, where known; found if None.
+        still: takes off a track set what its points move by beside the head, where that is known (`moving_skin`).
         progress: called with the share done, in [0, 1].
 
     Raises:
@@ -140,6 +142,7 @@ def track_head(
     flow = track_corners(
         frames, keys, rough.poses, camera, progress=lambda share: report(0.1 + 0.5 * share)
     ) if keys else []  # fmt: skip
+    flow = flow if still is None else [still(part) for part in flow]
     n_tracks = _count(flow, len(valid))
     followed = n_tracks >= _LEAST_TRACKS
     has_flow = len(flow) >= 2 and followed.sum() >= 10
