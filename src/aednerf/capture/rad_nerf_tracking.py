@@ -191,7 +191,7 @@ def forget(job: Job, is_shown: NDArray[np.bool_]) -> None:
 
 
 def take_poses(job: Job, folders: Sequence[RadNerfFolder]) -> None:
-    """Keep the folders' poses, moved into our head frame, as the step "head pose" would keep its own."""
+    """Keep the folders' poses, moved into our head frame, as the step "steady pose" would keep its own."""
     (points,) = job.load("landmarks", "points")
     neutral = landmark_points(FaceModel.load(assets.find("ict_facekit"))).person().neutral
     moved = [

@@ -39,7 +39,7 @@ LEAST_SIZE, MOST_SIZE = 64, 2048
 STEPS: tuple[tuple[str, Callable[[Job], None]], ...] = (
     ("frames", picture_steps.write_frames),
     ("landmarks", tracking_steps.find_landmarks),
-    ("head pose", tracking_steps.track_heads),
+    ("first pose", tracking_steps.track_heads),
     ("steady pose", tracking_steps.steady_heads),
     ("expression", tracking_steps.fit_faces),
     ("residual", tracking_steps.code_residual),
