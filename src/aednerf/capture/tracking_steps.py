@@ -40,7 +40,7 @@ LEAST_VALID_FRAMES = 25
 _UNBIASED = np.array([not name.startswith(("brow", "eyeBlink", "eyeSquint", "eyeWide")) for name in ARKIT_NAMES])
 """[52] whose scores the first fit starts at. The detector's brows and lids lie too high by a constant; fitted from
 there the strong ones are cut off at 1, which tells less of how far a forehead moves. The coefficients that are kept
-start at all scores: a real person's field is no better by the others (`newsreader_tracking_trials.json`)."""
+start at all scores: a real person's speech tells less of the others (`newsreader_tracking_trials.json`)."""
 
 
 def find_landmarks(job: Job) -> None:
